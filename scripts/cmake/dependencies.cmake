@@ -1,0 +1,34 @@
+# Third-party libraries: Debian's packages and the LibTorch inside PyPI's torch wheel (scripts/setup.sh).
+# LibTorch: any found through CMAKE_PREFIX_PATH; otherwise the one that the set-up script unpacked.
+# find_package(Torch) is not used: it wants a CUDA toolkit even where only libtorch_cpu is linked.
+find_path(DORABOOTH_TORCH_ROOT include/torch/csrc/api/include/torch/torch.h
+  HINTS ${CMAKE_PREFIX_PATH} PATHS "${PROJECT_SOURCE_DIR}/.deps/libtorch/torch" NO_DEFAULT_PATH)
+if(NOT DORABOOTH_TORCH_ROOT)
+  message(FATAL_ERROR "LibTorch not found: run scripts/setup.sh, or give its folder in CMAKE_PREFIX_PATH")
+endif()
+message(STATUS "LibTorch: ${DORABOOTH_TORCH_ROOT}")
+add_library(LibTorch::c10 SHARED IMPORTED)
+set_target_properties(LibTorch::c10 PROPERTIES IMPORTED_LOCATION "${DORABOOTH_TORCH_ROOT}/lib/libc10.so")
+add_library(LibTorch::torch SHARED IMPORTED)
+set_target_properties(LibTorch::torch PROPERTIES
+  IMPORTED_LOCATION "${DORABOOTH_TORCH_ROOT}/lib/libtorch_cpu.so"
+  INTERFACE_LINK_LIBRARIES LibTorch::c10
+  INTERFACE_INCLUDE_DIRECTORIES
+    "${DORABOOTH_TORCH_ROOT}/include;${DORABOOTH_TORCH_ROOT}/include/torch/csrc/api/include")
+
+find_package(Threads REQUIRED)
+find_package(nlohmann_json 3.11 REQUIRED)
+find_package(OpenCV REQUIRED COMPONENTS core imgproc)
+find_package(ICU REQUIRED COMPONENTS uc i18n)
+find_package(PNG REQUIRED)
+find_package(TIFF REQUIRED)
+find_package(Protobuf REQUIRED)
+find_package(OpenSSL REQUIRED COMPONENTS Crypto)
+find_package(CLI11 REQUIRED)
+find_package(PkgConfig REQUIRED)
+pkg_check_modules(WEBP REQUIRED IMPORTED_TARGET libwebp)
+pkg_check_modules(SENTENCEPIECE REQUIRED IMPORTED_TARGET sentencepiece)
+find_path(STB_INCLUDE_DIR stb/stb_image.h REQUIRED)
+if(DORABOOTH_TESTS)
+  find_package(GTest REQUIRED)
+endif()

@@ -1,0 +1,1 @@
+# cmake --install: filled in below the programs' targets.

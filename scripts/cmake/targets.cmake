@@ -1,0 +1,66 @@
+# How first-party targets are made: one static library a folder, one test program a folder and label.
+find_package(Threads REQUIRED)
+
+function(dorabooth_settings target)
+  target_include_directories(${target} PUBLIC "${PROJECT_SOURCE_DIR}")
+  target_compile_options(${target} PRIVATE
+    $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wshadow -Wconversion -Werror>)
+  target_link_libraries(${target} PUBLIC Threads::Threads)
+endfunction()
+
+# One target compiles torch/torch.h once a preset; every other torch-using target reuses it.
+add_library(dorabooth_torch_pch STATIC "${CMAKE_CURRENT_LIST_DIR}/torch_pch.cpp")
+dorabooth_settings(dorabooth_torch_pch)
+target_link_libraries(dorabooth_torch_pch PRIVATE LibTorch::torch)
+target_precompile_headers(dorabooth_torch_pch PRIVATE <torch/torch.h>)
+
+function(dorabooth_use_torch target)
+  target_link_libraries(${target} PRIVATE LibTorch::torch)
+  target_precompile_headers(${target} REUSE_FROM dorabooth_torch_pch)
+  add_dependencies(${target} dorabooth_torch_pch)
+endfunction()
+
+# dorabooth_library(NAME [TORCH] [PUBLIC libs…] [PRIVATE libs…]): all .cpp files of this folder.
+function(dorabooth_library name)
+  cmake_parse_arguments(ARG "TORCH" "" "PUBLIC;PRIVATE" ${ARGN})
+  file(GLOB sources CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/*.cpp")
+  if(NOT sources)
+    add_library(dorabooth_${name} INTERFACE)
+    target_include_directories(dorabooth_${name} INTERFACE "${PROJECT_SOURCE_DIR}")
+    target_link_libraries(dorabooth_${name} INTERFACE ${ARG_PUBLIC} ${ARG_PRIVATE})
+    return()
+  endif()
+  add_library(dorabooth_${name} STATIC ${sources})
+  dorabooth_settings(dorabooth_${name})
+  target_link_libraries(dorabooth_${name} PUBLIC ${ARG_PUBLIC} PRIVATE ${ARG_PRIVATE})
+  if(ARG_TORCH)
+    dorabooth_use_torch(dorabooth_${name})
+  endif()
+endfunction()
+
+# dorabooth_tests(FOLDER [TORCH] [LIBS libs…]): <noun>_test.cpp is a unit test, <noun>_<label>_test.cpp with
+# label golden, kernels, e2e or peers goes into a program and a ctest label of that name.
+function(dorabooth_tests folder)
+  cmake_parse_arguments(ARG "TORCH" "" "LIBS" ${ARGN})
+  file(GLOB all CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/${folder}/*_test.cpp")
+  foreach(label golden kernels e2e peers unit)
+    set(sources ${all})
+    if(label STREQUAL "unit")
+      list(FILTER sources EXCLUDE REGEX "_(golden|kernels|e2e|peers)_test\\.cpp$")
+    else()
+      list(FILTER sources INCLUDE REGEX "_${label}_test\\.cpp$")
+    endif()
+    if(sources)
+      set(name test_${folder}_${label})
+      add_executable(${name} ${sources})
+      dorabooth_settings(${name})
+      target_link_libraries(${name} PRIVATE ${ARG_LIBS} dorabooth_test_support GTest::gtest)
+      if(ARG_TORCH)
+        target_link_libraries(${name} PRIVATE dorabooth_test_torch)
+        dorabooth_use_torch(${name})
+      endif()
+      gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST TEST_PREFIX "${folder}."
+        PROPERTIES LABELS ${label} ENVIRONMENT "OMP_NUM_THREADS=2")
+    endif()
+  endforeach()
+endfunction()

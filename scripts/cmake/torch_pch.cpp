@@ -1,0 +1,1 @@
+// Gives the shared precompiled torch/torch.h a target to live in.
