@@ -1,5 +1,6 @@
-// Philox4x32-10 (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3"): a counter-based
-// generator, the same function on CPU and CUDA, so that every draw is a pure function of its counter.
+// Philox4x32-10 (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3"): a
+// counter-based generator, the same function on CPU and CUDA, so that every draw is a pure function
+// of its counter.
 #pragma once
 
 #include <cstdint>

@@ -71,7 +71,8 @@ void publish(const fs::path& temporary, const fs::path& path) {
   }
   std::error_code error;
   fs::rename(temporary, path, error);
-  if (error) fail("cannot rename ", temporary.string(), " to ", path.string(), ": ", error.message());
+  if (error)
+    fail("cannot rename ", temporary.string(), " to ", path.string(), ": ", error.message());
   sync_path(path.has_parent_path() ? path.parent_path() : fs::path("."));
   if (!aside.empty()) fs::remove_all(aside);
 }

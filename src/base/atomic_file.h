@@ -1,4 +1,5 @@
-// Files and folders that are either whole or absent: written under a temporary name, synced, renamed.
+// Files and folders that are either whole or absent: written under a temporary name, synced,
+// renamed.
 #pragma once
 
 #include <cstdint>

@@ -13,16 +13,16 @@ struct Image {
 
   Image() = default;
   Image(int w, int h, uint8_t value = 0)
-      : width(w),
-        height(h),
-        rgb_hwc(static_cast<size_t>(w) * static_cast<size_t>(h) * 3, value) {}
+      : width(w), height(h), rgb_hwc(static_cast<size_t>(w) * static_cast<size_t>(h) * 3, value) {}
 
   bool empty() const { return rgb_hwc.empty(); }
   uint8_t* pixel(int x, int y) {
-    return rgb_hwc.data() + 3 * (static_cast<size_t>(y) * static_cast<size_t>(width) + static_cast<size_t>(x));
+    return rgb_hwc.data() +
+           3 * (static_cast<size_t>(y) * static_cast<size_t>(width) + static_cast<size_t>(x));
   }
   const uint8_t* pixel(int x, int y) const {
-    return rgb_hwc.data() + 3 * (static_cast<size_t>(y) * static_cast<size_t>(width) + static_cast<size_t>(x));
+    return rgb_hwc.data() +
+           3 * (static_cast<size_t>(y) * static_cast<size_t>(width) + static_cast<size_t>(x));
   }
 };
 

@@ -24,8 +24,10 @@ PhiloxWords words(uint64_t key, uint64_t step, uint32_t index, uint32_t block) {
 
 }  // namespace
 
-RandomStream::RandomStream(uint64_t seed, std::string_view stream) : key_(mix(seed + 0x9e3779b97f4a7c15ull)) {
-  for (const char c : stream) key_ = mix(key_ + 0x9e3779b97f4a7c15ull + static_cast<unsigned char>(c));
+RandomStream::RandomStream(uint64_t seed, std::string_view stream)
+    : key_(mix(seed + 0x9e3779b97f4a7c15ull)) {
+  for (const char c : stream)
+    key_ = mix(key_ + 0x9e3779b97f4a7c15ull + static_cast<unsigned char>(c));
 }
 
 void RandomStream::normal(uint64_t step, uint32_t index, std::span<float> out) const {

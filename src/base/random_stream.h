@@ -1,5 +1,5 @@
-// Training's random numbers: each draw is a pure function of (seed, stream, step, index, element), so a
-// resumed run repeats them exactly and a twin run gives every adapter the same ones.
+// Training's random numbers: each draw is a pure function of (seed, stream, step, index, element),
+// so a resumed run repeats them exactly and a twin run gives every adapter the same ones.
 // Philox4x32-10: key = 64-bit hash of (seed, stream name); counter = (element block | index, step).
 #pragma once
 

@@ -15,7 +15,8 @@ at::ScalarType scalar_type(DType dtype);
 DType file_dtype(at::ScalarType type);
 
 // A CPU copy of `bytes` (which may be unaligned).
-at::Tensor tensor_from_bytes(DType dtype, const std::vector<int64_t>& shape, const std::byte* bytes);
+at::Tensor tensor_from_bytes(DType dtype, const std::vector<int64_t>& shape,
+                             const std::byte* bytes);
 
 // A CPU tensor over the mapped bytes that keeps `file` alive: no copy where they are aligned.
 at::Tensor map_tensor(std::shared_ptr<const SafetensorsFile> file, const TensorEntry& entry);

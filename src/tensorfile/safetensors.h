@@ -1,5 +1,6 @@
-// The safetensors container: a strict reader over a memory map and a writer with atomic replacement.
-// Follows the format text and the rejections of huggingface/safetensors (tensor.rs). Torch-free.
+// The safetensors container: a strict reader over a memory map and a writer with atomic
+// replacement. Follows the format text and the rejections of huggingface/safetensors (tensor.rs).
+// Torch-free.
 #pragma once
 
 #include <cstddef>
@@ -14,13 +15,33 @@
 namespace dorabooth {
 
 enum class DType {
-  kBool, kU8, kI8, kF8E5M2, kF8E4M3, kF8E8M0, kF8E4M3Fnuz, kF8E5M2Fnuz,
-  kI16, kU16, kF16, kBF16, kI32, kU32, kF32, kI64, kU64, kF64, kC64, kF4, kF6E2M3, kF6E3M2
+  kBool,
+  kU8,
+  kI8,
+  kF8E5M2,
+  kF8E4M3,
+  kF8E8M0,
+  kF8E4M3Fnuz,
+  kF8E5M2Fnuz,
+  kI16,
+  kU16,
+  kF16,
+  kBF16,
+  kI32,
+  kU32,
+  kF32,
+  kI64,
+  kU64,
+  kF64,
+  kC64,
+  kF4,
+  kF6E2M3,
+  kF6E3M2
 };
 
-const char* dtype_name(DType dtype);               // "F32", as in the header
+const char* dtype_name(DType dtype);  // "F32", as in the header
 int dtype_bits(DType dtype);
-DType parse_dtype(const std::string& name);        // throws on an unknown name
+DType parse_dtype(const std::string& name);  // throws on an unknown name
 
 struct TensorEntry {
   std::string name;
@@ -33,8 +54,8 @@ struct TensorEntry {
   uint64_t bytes() const { return end - begin; }
 };
 
-// An open file; entries in file order. Everything is checked when it is opened; errors name the file,
-// the tensor and the rule. Data is not touched until it is read.
+// An open file; entries in file order. Everything is checked when it is opened; errors name the
+// file, the tensor and the rule. Data is not touched until it is read.
 class SafetensorsFile {
  public:
   explicit SafetensorsFile(const std::filesystem::path& path);
@@ -45,7 +66,8 @@ class SafetensorsFile {
   const std::filesystem::path& path() const;
   const std::vector<TensorEntry>& entries() const;
   const TensorEntry* find(const std::string& name) const;  // nullptr if absent
-  const TensorEntry& at(const std::string& name) const;    // throws with the file and the nearest name
+  const TensorEntry& at(
+      const std::string& name) const;  // throws with the file and the nearest name
   const std::map<std::string, std::string>& metadata() const;
 
   // The mapped bytes of a tensor, valid while this object lives; possibly unaligned.
@@ -58,10 +80,10 @@ class SafetensorsFile {
   std::unique_ptr<State> state_;
 };
 
-// Streaming writer: the header is fixed at construction (tensors sorted by the reference writer's rule:
-// widest dtype first, then by name; header padded to a multiple of 8), then each tensor's bytes are
-// written in any order and any pieces; finish() checks that every byte came, syncs and renames.
-// Without finish() (an error, a stop) the destructor removes the temporary file.
+// Streaming writer: the header is fixed at construction (tensors sorted by the reference writer's
+// rule: widest dtype first, then by name; header padded to a multiple of 8), then each tensor's
+// bytes are written in any order and any pieces; finish() checks that every byte came, syncs and
+// renames. Without finish() (an error, a stop) the destructor removes the temporary file.
 class SafetensorsWriter {
  public:
   SafetensorsWriter(const std::filesystem::path& path, std::vector<TensorEntry> tensors,

@@ -1,5 +1,5 @@
-// Where the golden data lies, and its JSON. DORABOOTH_FIXTURES=DIR points the golden tests at another
-// folder of the same form.
+// Where the golden data lies, and its JSON. DORABOOTH_FIXTURES=DIR points the golden tests at
+// another folder of the same form.
 #pragma once
 
 #include <filesystem>

@@ -30,8 +30,7 @@ class WarningEnvironment : public ::testing::Environment {
   FailingWarnings handler_;
 };
 
-const auto* const kWarningEnvironment =
-    ::testing::AddGlobalTestEnvironment(new WarningEnvironment);
+const auto* const kWarningEnvironment = ::testing::AddGlobalTestEnvironment(new WarningEnvironment);
 
 }  // namespace
 

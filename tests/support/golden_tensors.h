@@ -8,7 +8,8 @@
 
 namespace dorabooth::testing {
 
-// All tensors of one .safetensors fixture, copied into memory; at(name) throws with the file's name.
+// All tensors of one .safetensors fixture, copied into memory; at(name) throws with the file's
+// name.
 class GoldenFile {
  public:
   explicit GoldenFile(const std::string& name);
