@@ -1,0 +1,37 @@
+// Base of the layers that own parameters: created empty (on the meta device too), filled by a
+// loader. The registered names are the diffusers keys, so a state dict needs no mapping table.
+#pragma once
+
+#include <torch/nn/module.h>
+
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace dorabooth::nn {
+
+class Layer : public torch::nn::Module {
+ public:
+  // Replaces the parameter `name` (same shape; dtype and device may differ).
+  void assign(const std::string& name, at::Tensor value);
+
+ protected:
+  // Registers an uninitialised frozen parameter and returns it.
+  at::Tensor& declare(const std::string& name, at::IntArrayRef shape,
+                      const at::TensorOptions& options);
+  // The current value of a declared parameter; an undefined tensor if it was not declared.
+  const at::Tensor& value(const std::string& name) const;
+  // Called after assign: refresh whatever was derived from the parameters.
+  virtual void on_assigned() {}
+};
+
+// Every parameter under `root` in registration order: full name, its layer and its name there.
+struct LayerParameter {
+  std::string full_name;
+  Layer* layer = nullptr;
+  std::string name;
+  at::Tensor value;
+};
+std::vector<LayerParameter> layer_parameters(torch::nn::Module& root);
+
+}  // namespace dorabooth::nn

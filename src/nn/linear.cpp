@@ -1,0 +1,52 @@
+#include "src/nn/linear.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+
+#include "src/base/error.h"
+#include "src/ops/frozen_linear.h"
+
+namespace dorabooth::nn {
+
+Linear::Linear(int64_t in_features, int64_t out_features, bool bias,
+               const at::TensorOptions& options)
+    : in_features_(in_features), out_features_(out_features) {
+  declare("weight", {out_features, in_features}, options);
+  if (bias) declare("bias", {out_features}, options);
+  on_assigned();
+}
+
+void Linear::on_assigned() {
+  weight_ = std::make_shared<DenseWeight>(value("weight"));
+  bias_ = value("bias");
+}
+
+at::Tensor Linear::forward(const at::Tensor& x) {
+  if (slots_.empty()) {
+    const at::Tensor& weight = value("weight");
+    if (weight.requires_grad()) return at::linear(x, weight, bias_);
+    return frozen_linear(x, weight_, bias_);
+  }
+  if (slots_.size() == 1) return slots_[0]->forward(x, weight_, bias_, {});
+  const at::Tensor product = frozen_linear(x, weight_, {});
+  at::Tensor y = product;
+  for (LinearAdapter* slot : slots_) y = y + (slot->forward(x, weight_, {}, product) - product);
+  return bias_.defined() ? y + bias_ : y;
+}
+
+void Linear::attach(LinearAdapter* adapter) { slots_.push_back(adapter); }
+
+void Linear::detach(LinearAdapter* adapter) {
+  const auto found = std::find(slots_.begin(), slots_.end(), adapter);
+  if (found != slots_.end()) slots_.erase(found);
+}
+
+std::vector<at::Tensor> project(const at::Tensor& x, const std::vector<Linear*>& layers) {
+  std::vector<at::Tensor> outputs;
+  outputs.reserve(layers.size());
+  for (Linear* layer : layers) outputs.push_back(layer->forward(x));
+  return outputs;
+}
+
+}  // namespace dorabooth::nn

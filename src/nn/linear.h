@@ -1,0 +1,62 @@
+// The linear layer of every model: a frozen weight, a bias, and slots for adapters. The models
+// never say LoRA or DoRA; src/adapter implements LinearAdapter.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "src/nn/layer.h"
+#include "src/ops/frozen_weight.h"
+
+namespace dorabooth::nn {
+
+// What sits in a slot of a Linear. Its parameters are not registered in the model.
+class LinearAdapter {
+ public:
+  virtual ~LinearAdapter() = default;
+
+  // The whole layer's output for x [..., in] -> [..., out]: base, adapter and bias (undefined if
+  // none). `product` is W·x where the caller has it already (without bias), else undefined.
+  virtual at::Tensor forward(const at::Tensor& x, const std::shared_ptr<const FrozenWeight>& weight,
+                             const at::Tensor& bias, const at::Tensor& product) = 0;
+  // Rows [first, last) of the merged matrix W', fp32 [last-first, in].
+  virtual at::Tensor merged_rows(const FrozenWeight& weight, int64_t first, int64_t last) = 0;
+  // Trainable tensors with their names inside the module ("A", "B", "m"), in a fixed order.
+  virtual std::vector<std::pair<std::string, at::Tensor>> parameters() = 0;
+  // Tells the adapter that an optimizer step, a load or a strength change touched its parameters.
+  virtual void on_parameters_changed() = 0;
+};
+
+// y = x·Wᵀ + b. Several slots add up: y = Wx + b + sum of each adapter's difference from Wx, as
+// PEFT's active adapters do.
+class Linear : public Layer {
+ public:
+  Linear(int64_t in_features, int64_t out_features, bool bias, const at::TensorOptions& options);
+
+  at::Tensor forward(const at::Tensor& x);
+
+  const std::shared_ptr<const FrozenWeight>& weight() const { return weight_; }
+  const at::Tensor& bias() const { return bias_; }
+  int64_t in_features() const { return in_features_; }
+  int64_t out_features() const { return out_features_; }
+
+  // The adapter stays owned by its AdapterSet, whose attach scope removes it again.
+  void attach(LinearAdapter* adapter);
+  void detach(LinearAdapter* adapter);
+  const std::vector<LinearAdapter*>& slots() const { return slots_; }
+
+ protected:
+  void on_assigned() override;
+
+ private:
+  int64_t in_features_;
+  int64_t out_features_;
+  std::shared_ptr<const FrozenWeight> weight_;
+  at::Tensor bias_;
+  std::vector<LinearAdapter*> slots_;
+};
+
+// The outputs of several layers that share one input x.
+std::vector<at::Tensor> project(const at::Tensor& x, const std::vector<Linear*>& layers);
+
+}  // namespace dorabooth::nn

@@ -1,0 +1,61 @@
+// A matrix that does not train, however it is stored: the models and adapters multiply by it and
+// never ask how. Lies below nn/ so that quant/'s storages and the autograd functions of ops/ can
+// name it.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <memory>
+
+namespace dorabooth {
+
+// W is [out, in]. Products keep the leading axes of their argument and its dtype and device.
+class FrozenWeight {
+ public:
+  virtual ~FrozenWeight() = default;
+
+  virtual int64_t out_features() const = 0;
+  virtual int64_t in_features() const = 0;
+
+  // x [..., in] -> x·Wᵀ [..., out].
+  virtual at::Tensor matmul(const at::Tensor& x) const = 0;
+  // dy [..., out] -> dy·W [..., in].
+  virtual at::Tensor matmul_transposed(const at::Tensor& dy) const = 0;
+  // Rows [first, last) as fp32 [last-first, in]; dequantised where the storage is quantised.
+  virtual at::Tensor rows(int64_t first, int64_t last) const = 0;
+  // Changes whenever the values do; caches of anything computed from W are keyed by it.
+  virtual uint64_t version() const = 0;
+
+  // ||W_j||² of every row, fp32 [out], over the values that rows() gives; computed once a version.
+  const at::Tensor& row_norm2() const;
+  // ||W_i||² of every column, fp32 [in].
+  const at::Tensor& column_norm2() const;
+
+ private:
+  struct Cached {
+    uint64_t version = 0;
+    at::Tensor value;
+  };
+  mutable Cached row_norm2_;
+  mutable Cached column_norm2_;
+};
+
+// A plain tensor [out, in]; holds a handle, not a copy. Products go through MKL or oneDNN by the
+// fixed rule of dense_product.h.
+class DenseWeight : public FrozenWeight {
+ public:
+  explicit DenseWeight(at::Tensor weight);
+  int64_t out_features() const override { return weight_.size(0); }
+  int64_t in_features() const override { return weight_.size(1); }
+  at::Tensor matmul(const at::Tensor& x) const override;
+  at::Tensor matmul_transposed(const at::Tensor& dy) const override;
+  at::Tensor rows(int64_t first, int64_t last) const override;
+  uint64_t version() const override;
+  const at::Tensor& tensor() const { return weight_; }
+
+ private:
+  at::Tensor weight_;
+};
+
+}  // namespace dorabooth
