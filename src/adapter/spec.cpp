@@ -1,0 +1,130 @@
+#include "src/adapter/spec.h"
+
+#include <fnmatch.h>
+
+#include <cmath>
+#include <cstdlib>
+
+#include "src/base/error.h"
+
+namespace dorabooth {
+
+namespace {
+
+// The value of the last "GLOB=value" entry that matches; `fallback` if none does.
+double pattern_value(const std::vector<std::string>& patterns, const std::string& module,
+                     double fallback, const char* field) {
+  double value = fallback;
+  for (const std::string& entry : patterns) {
+    const size_t equals = entry.rfind('=');
+    char* end = nullptr;
+    const double number =
+        equals == std::string::npos ? 0 : std::strtod(entry.c_str() + equals + 1, &end);
+    if (equals == std::string::npos || *end != '\0' || !(number > 0)) {
+      throw UsageError(concat(field, ": want GLOB=positive number, got '", entry, "'"));
+    }
+    if (module_matches(entry.substr(0, equals), module)) value = number;
+  }
+  return value;
+}
+
+}  // namespace
+
+int64_t AdapterSpec::rank_of(const std::string& module) const {
+  const double value =
+      pattern_value(rank_pattern, module, static_cast<double>(rank), "rank_pattern");
+  if (value != std::floor(value))
+    throw UsageError(concat("rank_pattern: want a whole rank, got ", value));
+  return static_cast<int64_t>(value);
+}
+
+double AdapterSpec::alpha_of(const std::string& module) const {
+  const double fallback = alpha ? *alpha : static_cast<double>(rank_of(module));
+  return pattern_value(alpha_pattern, module, fallback, "alpha_pattern");
+}
+
+double AdapterSpec::scale_of(const std::string& module) const {
+  const auto r = static_cast<double>(rank_of(module));
+  return alpha_of(module) / (use_rslora ? std::sqrt(r) : r);
+}
+
+bool AdapterSpec::targets(const std::string& module) const {
+  for (const std::string& pattern : target_modules) {
+    if (module_matches(pattern, module)) return true;
+  }
+  return false;
+}
+
+const FieldList<AdapterSpec>& adapter_spec_fields() {
+  static const FieldList<AdapterSpec> list = [] {
+    FieldList<AdapterSpec> f;
+    f.group("Adapter");
+    f.add("kind", &AdapterSpec::kind, "The kind of adapter.").one_of({"lora", "dora"});
+    f.add("rank", &AdapterSpec::rank, "Rank of the update.").at_least(1).at_most(4096);
+    f.add("alpha", &AdapterSpec::alpha,
+          "Scale numerator; absent means the rank, so that the scale is 1.")
+        .above(0);
+    f.add("use_rslora", &AdapterSpec::use_rslora,
+          "Scale by alpha/sqrt(rank) instead of alpha/rank.");
+    f.add("dropout", &AdapterSpec::dropout, "Dropout probability of the adapter's input.")
+        .at_least(0)
+        .at_most(0.95);
+    f.add("target_modules", &AdapterSpec::target_modules,
+          "Module name suffixes, or globs over whole module names.");
+    f.add("rank_pattern", &AdapterSpec::rank_pattern, "GLOB=rank: another rank for some modules.");
+    f.add("alpha_pattern", &AdapterSpec::alpha_pattern,
+          "GLOB=alpha: another alpha for some modules.");
+    f.add("norm_axis", &AdapterSpec::norm_axis,
+          "DoRA: one magnitude per output feature (PEFT, the authors' code) or per input feature.")
+        .one_of({"output", "input"});
+    f.add(
+         "norm_gradient", &AdapterSpec::norm_gradient,
+         "DoRA: the norm is a constant for the gradient (eq. 11) or is differentiated too (eq. 6).")
+        .one_of({"detached", "full"});
+    f.add("init_lora_weights", &AdapterSpec::init_lora_weights,
+          "How A starts: N(0, 1/rank^2) as diffusers' scripts, or Kaiming uniform as PEFT's "
+          "default.")
+        .one_of({"gaussian", "kaiming"});
+    return f;
+  }();
+  return list;
+}
+
+std::vector<std::string> default_target_modules(bool text_encoders) {
+  std::vector<std::string> targets = {"to_q", "to_k", "to_v", "to_out.0"};
+  if (text_encoders) {
+    for (const char* name : {"q_proj", "k_proj", "v_proj", "out_proj"}) targets.push_back(name);
+  }
+  return targets;
+}
+
+AdapterSpec parse_adapter_spec(const std::string& text, const AdapterSpec& defaults) {
+  AdapterSpec spec = defaults;
+  const auto& fields = adapter_spec_fields();
+  const size_t colon = std::min(text.find(':'), text.size());
+  fields.set(&spec, fields.at("kind"), text.substr(0, colon), "--adapter");
+  size_t begin = colon + 1;
+  while (begin < text.size()) {
+    const size_t comma = std::min(text.find(',', begin), text.size());
+    const std::string part = text.substr(begin, comma - begin);
+    const size_t equals = part.find('=');
+    if (equals == std::string::npos) {
+      throw UsageError(concat("--adapter ", text, ": want field=value, got '", part, "'"));
+    }
+    fields.set_text(&spec, fields.at(part.substr(0, equals)), part.substr(equals + 1));
+    begin = comma + 1;
+  }
+  return spec;
+}
+
+bool module_matches(const std::string& pattern, const std::string& module) {
+  if (pattern.find_first_of("*?") != std::string::npos) {
+    const size_t dot = module.find('.');
+    return fnmatch(pattern.c_str(), module.c_str(), 0) == 0 ||
+           (dot != std::string::npos && fnmatch(pattern.c_str(), module.c_str() + dot + 1, 0) == 0);
+  }
+  return module == pattern || (module.size() > pattern.size() && module.ends_with(pattern) &&
+                               module[module.size() - pattern.size() - 1] == '.');
+}
+
+}  // namespace dorabooth

@@ -1,0 +1,51 @@
+// What an adapter is, apart from its numbers: kind, rank, scale, targets, norm, initialisation.
+// Saved in the file's metadata; a kind or key that cannot be honoured is refused. Torch-free.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "src/config/field_list.h"
+
+namespace dorabooth {
+
+struct AdapterSpec {
+  std::string kind = "lora";  // "lora" or "dora"
+  int64_t rank = 4;
+  std::optional<double> alpha;  // absent: alpha = rank, so that the scale is 1
+  bool use_rslora = false;      // scale = alpha/sqrt(rank) instead of alpha/rank
+  double dropout = 0.0;         // of the adapter's input
+  // Suffixes of module names ("to_q"), or globs over the whole name ("unet.mid_block*.to_q").
+  std::vector<std::string> target_modules;
+  std::vector<std::string> rank_pattern;   // "GLOB=rank"
+  std::vector<std::string> alpha_pattern;  // "GLOB=alpha"
+  std::string norm_axis = "output";        // DoRA: "output" (PEFT, the authors' code) or "input"
+  std::string norm_gradient = "detached";  // DoRA: "detached" (eq. 11) or "full" (eq. 6)
+  std::string init_lora_weights = "gaussian";
+
+  // Rank and alpha of one module after the patterns; the later pattern wins.
+  int64_t rank_of(const std::string& module) const;
+  double alpha_of(const std::string& module) const;
+  // alpha/rank, or alpha/sqrt(rank).
+  double scale_of(const std::string& module) const;
+  // Whether `module` ("unet.mid_block.….attn1.to_q") is a target.
+  bool targets(const std::string& module) const;
+};
+
+const FieldList<AdapterSpec>& adapter_spec_fields();
+
+// The attention projections: to_q, to_k, to_v, to_out.0 of the UNet, and with `text_encoders`
+// q_proj, k_proj, v_proj, out_proj of both text encoders.
+std::vector<std::string> default_target_modules(bool text_encoders);
+
+// "dora:rank=8,alpha=16": KIND[:field=value,…] over `defaults`. UsageError on an unknown kind or
+// field.
+AdapterSpec parse_adapter_spec(const std::string& text, const AdapterSpec& defaults);
+
+// Shell-style glob with * and ?, or a plain suffix at a '.' boundary where the pattern holds
+// neither.
+bool module_matches(const std::string& pattern, const std::string& module);
+
+}  // namespace dorabooth
