@@ -8,34 +8,43 @@ namespace dorabooth {
 
 namespace {
 
+// Weight and bias travel beside the autograd arguments: neither gets a gradient.
+struct Frozen : torch::CustomClassHolder {
+  Frozen(std::shared_ptr<const FrozenWeight> w, at::Tensor b)
+      : weight(std::move(w)), bias(std::move(b)) {}
+  std::shared_ptr<const FrozenWeight> weight;
+  at::Tensor bias;
+};
+
+at::Tensor product_and_bias(const at::Tensor& x, const FrozenWeight& weight,
+                            const at::Tensor& bias) {
+  at::Tensor y = weight.matmul(x);
+  return bias.defined() ? y.add_(bias) : y;
+}
+
 struct FrozenLinear : torch::autograd::Function<FrozenLinear> {
   static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& x,
-                            const std::shared_ptr<const FrozenWeight>& weight) {
-    context->saved_data["weight"] = c10::IValue::make_capsule(c10::make_intrusive<Handle>(weight));
-    return weight->matmul(x);
+                            const c10::intrusive_ptr<Frozen>& frozen) {
+    context->saved_data["frozen"] = c10::IValue::make_capsule(frozen);
+    return product_and_bias(x, *frozen->weight, frozen->bias);
   }
 
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
                                                  torch::autograd::variable_list grad_outputs) {
-    const auto handle = context->saved_data["weight"].toCapsule();
-    const auto& weight = static_cast<const Handle&>(*handle).weight;
+    const auto holder = context->saved_data["frozen"].toCapsule();
+    const auto& weight = static_cast<const Frozen&>(*holder).weight;
     return {weight->matmul_transposed(grad_outputs[0]), at::Tensor()};
   }
-
-  struct Handle : torch::CustomClassHolder {
-    explicit Handle(std::shared_ptr<const FrozenWeight> w) : weight(std::move(w)) {}
-    std::shared_ptr<const FrozenWeight> weight;
-  };
 };
 
 }  // namespace
 
 at::Tensor frozen_linear(const at::Tensor& x, const std::shared_ptr<const FrozenWeight>& weight,
                          const at::Tensor& bias) {
-  at::Tensor y = at::GradMode::is_enabled() && x.requires_grad() ? FrozenLinear::apply(x, weight)
-                                                                 : weight->matmul(x);
-  if (!bias.defined()) return y;
-  return y.requires_grad() ? y + bias : y.add_(bias);
+  if (at::GradMode::is_enabled() && x.requires_grad()) {
+    return FrozenLinear::apply(x, c10::make_intrusive<Frozen>(weight, bias));
+  }
+  return product_and_bias(x, *weight, bias);
 }
 
 }  // namespace dorabooth
