@@ -8,8 +8,10 @@
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace dorabooth {
@@ -42,6 +44,7 @@ enum class DType {
 const char* dtype_name(DType dtype);  // "F32", as in the header
 int dtype_bits(DType dtype);
 DType parse_dtype(const std::string& name);  // throws on an unknown name
+std::optional<DType> find_dtype(std::string_view name);
 
 struct TensorEntry {
   std::string name;
