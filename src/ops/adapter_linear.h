@@ -1,0 +1,65 @@
+// The adapted linear layer as one autograd function over the adapter core: LoRA and DoRA with the
+// norm a constant for the gradient (Liu et al. 2024, eq. 11), saving x, u = A·x and, for DoRA, its
+// own output.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <memory>
+
+#include "kernels/adapter_core.h"
+#include "src/ops/frozen_weight.h"
+
+namespace dorabooth {
+
+// A frozen layer as an adapter sees it. `product` is W·x where it is known already, else undefined.
+struct FrozenLayer {
+  std::shared_ptr<const FrozenWeight> weight;
+  at::Tensor bias;     // [out], or undefined
+  at::Tensor product;  // [..., out] without bias, or undefined
+};
+
+// y = W·x + s·B·(A·x) + b; A [r, in], B [out, r] fp32; x [..., in] of any floating type.
+// Gradients reach x, A and B.
+at::Tensor lora_linear(const at::Tensor& x, const FrozenLayer& layer, const at::Tensor& a,
+                       const at::Tensor& b, double scale, const AdapterCore& core);
+
+// ||W + s·B·A|| by rows and the gain m / norm, both fp32 [out]; never forms the matrix.
+struct DoraNorm {
+  at::Tensor norm;
+  at::Tensor gain;
+  // Where |m| is below this, dm is taken from a recomputed product instead of from y/m.
+  double small_magnitude = 0.0;
+};
+DoraNorm dora_row_norm(const FrozenWeight& weight, const at::Tensor& a, const at::Tensor& b,
+                       const at::Tensor& m, double scale, const AdapterCore& core);
+
+// y = g∘(W·x + s·B·(A·x)) + b with g = m / norm; gradients reach x, A, B and m, the norm being
+// constant.
+at::Tensor dora_linear(const at::Tensor& x, const FrozenLayer& layer, const at::Tensor& a,
+                       const at::Tensor& b, const at::Tensor& m, const DoraNorm& norm, double scale,
+                       const AdapterCore& core);
+
+// W·Aᵀ in fp32 [out, r], by blocks of rows where W is not fp32.
+at::Tensor cross_product(const FrozenWeight& weight, const at::Tensor& a);
+
+// Rows [first, last) of the merged weight, fp32; `m` and `axis` as in MergeRowsArgs, column_norms
+// for the input axis.
+struct MergeForm {
+  MagnitudeAxis axis = MagnitudeAxis::kNone;
+  double scale = 1.0;
+  double blend = 1.0;
+};
+at::Tensor merge_rows(const FrozenWeight& weight, const at::Tensor& a, const at::Tensor& b,
+                      const at::Tensor& m, const at::Tensor& column_norms, const MergeForm& form,
+                      int64_t first, int64_t last, const AdapterCore& core);
+
+// Norms of the columns of W + s·B·A, fp32 [in].
+at::Tensor merged_column_norms(const FrozenWeight& weight, const at::Tensor& a, const at::Tensor& b,
+                               double scale, const AdapterCore& core);
+
+// Mask [count] with 0 or 1/(1-p), draw (step, index) of the stream with this key.
+at::Tensor dropout_mask(const at::Tensor& like, uint64_t key, uint64_t step, uint32_t index,
+                        double p, const AdapterCore& core);
+
+}  // namespace dorabooth

@@ -1,0 +1,128 @@
+// Norms of W + s·B·A without the matrix, merged rows, dropout masks: thin calls into the adapter
+// core.
+#include <ATen/ATen.h>
+
+#include <algorithm>
+
+#include "src/device/adapter_core_choice.h"
+#include "src/ops/adapter_linear.h"
+#include "src/ops/core_arguments.h"
+
+namespace dorabooth {
+
+namespace {
+
+// Rows of a half-precision or quantised matrix that are widened at once.
+constexpr int64_t kRowsPerBlock = 256;
+
+// Below this share of the mean norm, y/m has lost too many digits to the bias for dm.
+constexpr double kSmallShare = 1e-3;
+
+}  // namespace
+
+at::Tensor cross_product(const FrozenWeight& weight, const at::Tensor& a) {
+  std::vector<at::Tensor> parts;
+  for (int64_t first = 0; first < weight.out_features(); first += kRowsPerBlock) {
+    parts.push_back(
+        weight.rows(first, std::min(first + kRowsPerBlock, weight.out_features())).mm(a.t()));
+  }
+  return at::cat(parts);
+}
+
+DoraNorm dora_row_norm(const FrozenWeight& weight, const at::Tensor& a, const at::Tensor& b,
+                       const at::Tensor& m, double scale, const AdapterCore& core) {
+  at::NoGradGuard no_grad;
+  DoraNorm result{at::empty_like(m), at::empty_like(m), 0.0};
+  const at::Tensor& square_sums = weight.row_norm2();
+  const at::Tensor cross = cross_product(weight, a).contiguous();
+  const at::Tensor gram = a.mm(a.t()).contiguous();
+  if (m.is_meta()) return result;
+  RowNormArgs args;
+  args.on = execution_on(m.device());
+  args.cross = fp32_data(cross, "W·Aᵀ");
+  args.gram = fp32_data(gram, "A·Aᵀ");
+  args.up = fp32_data(b, "B");
+  args.square_sums = fp32_data(square_sums, "row norms");
+  args.magnitude = fp32_data(m, "m");
+  args.scale = static_cast<float>(scale);
+  args.rows = m.size(0);
+  args.rank = a.size(0);
+  args.norm = result.norm.data_ptr<float>();
+  args.gain = result.gain.data_ptr<float>();
+  core.row_norm(args);
+  result.small_magnitude = kSmallShare * result.norm.mean().item<double>();
+  return result;
+}
+
+at::Tensor merge_rows(const FrozenWeight& weight, const at::Tensor& a, const at::Tensor& b,
+                      const at::Tensor& m, const at::Tensor& column_norms, const MergeForm& form,
+                      int64_t first, int64_t last, const AdapterCore& core) {
+  at::NoGradGuard no_grad;
+  const at::Tensor block = weight.rows(first, last).contiguous();
+  at::Tensor merged = at::empty_like(block);
+  if (merged.is_meta()) return merged;
+  const at::Tensor up = b.detach().slice(0, first, last).contiguous();
+  MergeRowsArgs args;
+  args.on = execution_on(block.device());
+  args.weight = block.const_data_ptr();
+  args.down = fp32_data(a, "A");
+  args.up = fp32_data(up, "B");
+  args.axis = form.axis;
+  if (form.axis == MagnitudeAxis::kOutput) args.magnitude = fp32_data(m, "m") + first;
+  if (form.axis == MagnitudeAxis::kInput) {
+    args.magnitude = fp32_data(m, "m");
+    args.column_norms = fp32_data(column_norms, "column norms");
+  }
+  args.scale = static_cast<float>(form.scale);
+  args.blend = static_cast<float>(form.blend);
+  args.rows = last - first;
+  args.columns = weight.in_features();
+  args.rank = a.size(0);
+  args.merged = merged.data_ptr();
+  core.merge_rows(args);
+  return merged;
+}
+
+at::Tensor merged_column_norms(const FrozenWeight& weight, const at::Tensor& a, const at::Tensor& b,
+                               double scale, const AdapterCore& core) {
+  at::NoGradGuard no_grad;
+  at::Tensor sums = at::zeros({weight.in_features()}, a.options().dtype(at::kDouble));
+  if (sums.is_meta()) return sums.to(at::kFloat);
+  for (int64_t first = 0; first < weight.out_features(); first += kRowsPerBlock) {
+    const int64_t last = std::min(first + kRowsPerBlock, weight.out_features());
+    const at::Tensor block = weight.rows(first, last).contiguous();
+    const at::Tensor up = b.detach().slice(0, first, last).contiguous();
+    ColumnSquareSumsArgs args;
+    args.on = execution_on(block.device());
+    args.weight = block.const_data_ptr();
+    args.down = fp32_data(a, "A");
+    args.up = fp32_data(up, "B");
+    args.scale = static_cast<float>(scale);
+    args.rows = last - first;
+    args.columns = weight.in_features();
+    args.rank = a.size(0);
+    args.sums = sums.data_ptr<double>();
+    core.column_square_sums(args);
+  }
+  return sums.sqrt().to(at::kFloat);
+}
+
+at::Tensor dropout_mask(const at::Tensor& like, uint64_t key, uint64_t step, uint32_t index,
+                        double p, const AdapterCore& core) {
+  at::Tensor mask =
+      at::empty(like.sizes(), like.options().memory_format(at::MemoryFormat::Contiguous));
+  if (mask.is_meta()) return mask;
+  DropoutMaskArgs args;
+  args.on = execution_on(mask.device());
+  args.key = key;
+  args.step = step;
+  args.index = index;
+  args.probability = static_cast<float>(p);
+  args.count = mask.numel();
+  args.mask = mask.data_ptr();
+  args.type = element_type(mask.scalar_type());
+  core.dropout_mask(args);
+  return mask;
+}
+
+}  // namespace dorabooth
