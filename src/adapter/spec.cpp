@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <cstdlib>
+#include <nlohmann/json.hpp>
 
 #include "src/base/error.h"
 

@@ -1,0 +1,49 @@
+#include "src/adapter/low_rank.h"
+
+#include <ATen/ATen.h>
+
+#include <cmath>
+
+#include "src/base/error.h"
+
+namespace dorabooth {
+
+LowRankAdapter::LowRankAdapter(AdapterTensors tensors, const AdapterSpec& spec,
+                               uint64_t dropout_key, const AdapterCore& core)
+    : tensors_(std::move(tensors)),
+      dropout_(spec.dropout),
+      dropout_key_(dropout_key),
+      core_(&core) {
+  const auto rank = static_cast<double>(tensors_.a.size(0));
+  base_scale_ = tensors_.alpha / (spec.use_rslora ? std::sqrt(rank) : rank);
+  tensors_.a.requires_grad_(true);
+  tensors_.b.requires_grad_(true);
+}
+
+std::vector<std::pair<std::string, at::Tensor>> LowRankAdapter::parameters() {
+  std::vector<std::pair<std::string, at::Tensor>> result = {{"A", tensors_.a}, {"B", tensors_.b}};
+  if (tensors_.m.defined()) result.emplace_back("m", tensors_.m);
+  return result;
+}
+
+void LowRankAdapter::set_strength(double strength, StrengthRule rule) {
+  strength_ = strength;
+  rule_ = rule;
+  on_parameters_changed();
+}
+
+void LowRankAdapter::set_training(bool training, uint64_t step, uint32_t index) {
+  training_ = training;
+  step_ = step;
+  index_ = index;
+}
+
+double LowRankAdapter::scale() const {
+  return rule_ == StrengthRule::kPeft ? base_scale_ * strength_ : base_scale_;
+}
+
+at::Tensor LowRankAdapter::dropped(const at::Tensor& x) const {
+  return x * dropout_mask(x, dropout_key_, step_, index_, dropout_, core());
+}
+
+}  // namespace dorabooth

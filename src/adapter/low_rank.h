@@ -1,0 +1,55 @@
+// What LoRA and DoRA share: A and B, the scale, strength, dropout from the seeded streams.
+#pragma once
+
+#include <memory>
+
+#include "src/adapter/set.h"
+#include "src/ops/adapter_linear.h"
+
+namespace dorabooth {
+
+// A [r, in] and B [out, r] in fp32 on the base's device, both requiring gradients.
+class LowRankAdapter : public Adapter {
+ public:
+  LowRankAdapter(AdapterTensors tensors, const AdapterSpec& spec, uint64_t dropout_key,
+                 const AdapterCore& core);
+
+  std::vector<std::pair<std::string, at::Tensor>> parameters() override;
+  void set_strength(double strength, StrengthRule rule) override;
+  void set_training(bool training, uint64_t step, uint32_t index) override;
+  double alpha() const override { return tensors_.alpha; }
+  const AdapterTensors& tensors() const { return tensors_; }
+
+ protected:
+  const at::Tensor& a() const { return tensors_.a; }
+  const at::Tensor& b() const { return tensors_.b; }
+  // alpha/r (or alpha/sqrt(r)); times the strength under PEFT's rule.
+  double scale() const;
+  // f of the interpolating rule; 1 under PEFT's.
+  double blend() const { return rule_ == StrengthRule::kLerp ? strength_ : 1.0; }
+  bool drops() const { return training_ && dropout_ > 0; }
+  // x with the mask of this step applied.
+  at::Tensor dropped(const at::Tensor& x) const;
+  const AdapterCore& core() const { return *core_; }
+
+  AdapterTensors tensors_;
+
+ private:
+  double base_scale_;
+  double strength_ = 1.0;
+  StrengthRule rule_ = StrengthRule::kPeft;
+  double dropout_;
+  uint64_t dropout_key_;
+  bool training_ = false;
+  uint64_t step_ = 0;
+  uint32_t index_ = 0;
+  const AdapterCore* core_;
+};
+
+// One function per kind; kinds.cpp picks by AdapterSpec::kind.
+std::unique_ptr<LowRankAdapter> make_lora(AdapterTensors tensors, const AdapterSpec& spec,
+                                          uint64_t dropout_key, const AdapterCore& core);
+std::unique_ptr<LowRankAdapter> make_dora(AdapterTensors tensors, const AdapterSpec& spec,
+                                          uint64_t dropout_key, const AdapterCore& core);
+
+}  // namespace dorabooth
