@@ -1,0 +1,23 @@
+// The CPU backend's table.
+#include "kernels/cpu/vector.h"
+
+namespace dorabooth {
+
+const AdapterCore& cpu_core() {
+  static constexpr AdapterCore kCore = {
+      "cpu",
+      cpu::square_sum_rows,
+      cpu::row_norm,
+      cpu::compose_forward,
+      cpu::compose_backward,
+      cpu::merge_rows,
+      cpu::column_square_sums,
+      cpu::adamw,
+      cpu::l2_norm,
+      cpu::scale,
+      cpu::dropout_mask,
+  };
+  return kCore;
+}
+
+}  // namespace dorabooth

@@ -1,0 +1,156 @@
+// The loops that several CPU twins share: conversions, sums of squares, a low-rank product added to
+// rows.
+#include "kernels/cpu/vector.h"
+
+#include <algorithm>
+
+#include "kernels/element.h"
+
+namespace dorabooth::cpu {
+
+const float kZeros[kChunk] = {};
+
+namespace {
+
+DORABOOTH_CLONES void widen_bfloat16(const BFloat16* in, float* out, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) out[i] = widen(in[i]);
+}
+
+DORABOOTH_CLONES void widen_float16(const Float16* in, float* out, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) out[i] = widen(in[i]);
+}
+
+DORABOOTH_CLONES void narrow_bfloat16(const float* in, BFloat16* out, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) narrow(in[i], out[i]);
+}
+
+DORABOOTH_CLONES void narrow_float16(const float* in, Float16* out, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) narrow(in[i], out[i]);
+}
+
+// n ≤ kChunk: short enough for sums in fp32 of 16 lanes.
+DORABOOTH_CLONES double square_sum_chunk(const float* x, int64_t n) {
+  Floats sums = {};
+  int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) {
+    const Floats v = *reinterpret_cast<const Floats*>(x + i);
+    sums += v * v;
+  }
+  double total = 0;
+  for (int64_t lane = 0; lane < kLanes; ++lane) total += static_cast<double>(sums[lane]);
+  for (; i < n; ++i) total += static_cast<double>(x[i]) * static_cast<double>(x[i]);
+  return total;
+}
+
+// A tile of 4 rows × 32 columns of the product stays in registers over the whole rank.
+DORABOOTH_CLONES void add_low_rank_4(float* const* values, int64_t n, const float* up, int64_t rank,
+                                     const float* down, int64_t stride, float scale) {
+  int64_t c = 0;
+  for (; c + 2 * kLanes <= n; c += 2 * kLanes) {
+    Floats a0 = {}, a1 = {}, b0 = {}, b1 = {}, c0 = {}, c1 = {}, d0 = {}, d1 = {};
+    for (int64_t k = 0; k < rank; ++k) {
+      const Floats x0 = *reinterpret_cast<const Floats*>(down + k * stride + c);
+      const Floats x1 = *reinterpret_cast<const Floats*>(down + k * stride + c + kLanes);
+      a0 += up[k] * x0;
+      a1 += up[k] * x1;
+      b0 += up[rank + k] * x0;
+      b1 += up[rank + k] * x1;
+      c0 += up[2 * rank + k] * x0;
+      c1 += up[2 * rank + k] * x1;
+      d0 += up[3 * rank + k] * x0;
+      d1 += up[3 * rank + k] * x1;
+    }
+    *reinterpret_cast<Floats*>(values[0] + c) += scale * a0;
+    *reinterpret_cast<Floats*>(values[0] + c + kLanes) += scale * a1;
+    *reinterpret_cast<Floats*>(values[1] + c) += scale * b0;
+    *reinterpret_cast<Floats*>(values[1] + c + kLanes) += scale * b1;
+    *reinterpret_cast<Floats*>(values[2] + c) += scale * c0;
+    *reinterpret_cast<Floats*>(values[2] + c + kLanes) += scale * c1;
+    *reinterpret_cast<Floats*>(values[3] + c) += scale * d0;
+    *reinterpret_cast<Floats*>(values[3] + c + kLanes) += scale * d1;
+  }
+  for (; c < n; ++c) {
+    for (int64_t row = 0; row < 4; ++row) {
+      float sum = 0;
+      for (int64_t k = 0; k < rank; ++k) sum += up[row * rank + k] * down[k * stride + c];
+      values[row][c] += scale * sum;
+    }
+  }
+}
+
+DORABOOTH_CLONES void add_low_rank_1(float* values, int64_t n, const float* up, int64_t rank,
+                                     const float* down, int64_t stride, float scale) {
+  int64_t c = 0;
+  for (; c + 2 * kLanes <= n; c += 2 * kLanes) {
+    Floats a0 = {}, a1 = {};
+    for (int64_t k = 0; k < rank; ++k) {
+      a0 += up[k] * *reinterpret_cast<const Floats*>(down + k * stride + c);
+      a1 += up[k] * *reinterpret_cast<const Floats*>(down + k * stride + c + kLanes);
+    }
+    *reinterpret_cast<Floats*>(values + c) += scale * a0;
+    *reinterpret_cast<Floats*>(values + c + kLanes) += scale * a1;
+  }
+  for (; c < n; ++c) {
+    float sum = 0;
+    for (int64_t k = 0; k < rank; ++k) sum += up[k] * down[k * stride + c];
+    values[c] += scale * sum;
+  }
+}
+
+}  // namespace
+
+const float* load(ElementType type, const void* data, int64_t first, int64_t n, float* buffer) {
+  if (type == ElementType::kFloat32) return static_cast<const float*>(data) + first;
+  copy(type, data, first, n, buffer);
+  return buffer;
+}
+
+void copy(ElementType type, const void* data, int64_t first, int64_t n, float* out) {
+  switch (type) {
+    case ElementType::kFloat32:
+      std::copy_n(static_cast<const float*>(data) + first, n, out);
+      break;
+    case ElementType::kFloat16:
+      widen_float16(static_cast<const Float16*>(data) + first, out, n);
+      break;
+    case ElementType::kBFloat16:
+      widen_bfloat16(static_cast<const BFloat16*>(data) + first, out, n);
+      break;
+  }
+}
+
+void store(ElementType type, const float* values, void* data, int64_t first, int64_t n) {
+  switch (type) {
+    case ElementType::kFloat32: {
+      float* out = static_cast<float*>(data) + first;
+      if (out != values) std::copy_n(values, n, out);
+      break;
+    }
+    case ElementType::kFloat16:
+      narrow_float16(values, static_cast<Float16*>(data) + first, n);
+      break;
+    case ElementType::kBFloat16:
+      narrow_bfloat16(values, static_cast<BFloat16*>(data) + first, n);
+      break;
+  }
+}
+
+double square_sum(const float* x, int64_t n) {
+  double total = 0;
+  for (int64_t i = 0; i < n; i += kChunk) total += square_sum_chunk(x + i, std::min(kChunk, n - i));
+  return total;
+}
+
+void add_low_rank(float* const* values, int64_t rows, int64_t n, const float* up, int64_t rank,
+                  const float* down, int64_t stride, float scale) {
+  if (rank == 0) return;
+  if (rows == 4) {
+    add_low_rank_4(values, n, up, rank, down, stride, scale);
+    return;
+  }
+  for (int64_t row = 0; row < rows; ++row) {
+    add_low_rank_1(values[row], n, up + row * rank, rank, down, stride, scale);
+  }
+}
+
+}  // namespace dorabooth::cpu
