@@ -125,8 +125,9 @@ class FieldList : public FieldTable {
   // Fields added from here on stand under this heading.
   void group(const std::string& heading) { group_ = heading; }
 
-  template <typename M>
-  Field& add(const std::string& name, M T::*member, const std::string& help) {
+  // `member` may belong to a base of T: shared groups of fields are base structs.
+  template <typename M, typename B>
+  Field& add(const std::string& name, M B::*member, const std::string& help) {
     using Traits = field_detail::Unwrapped<M>;
     Field field;
     field.name = name;

@@ -1,0 +1,32 @@
+// The same prompts and seeds through base and adapters: a labelled contact sheet and the single
+// pictures.
+#pragma once
+
+#include <stop_token>
+
+#include "pipelines/model_options.h"
+#include "pipelines/progress.h"
+
+namespace dorabooth {
+
+struct CompareRequest : ModelOptions, SamplingOptions {
+  std::vector<std::string> prompt;
+  std::optional<std::string> prompts_file;  // one prompt a line
+  std::vector<int64_t> seed = {0};
+  std::vector<std::string> column;  // NAME=FILE[:strength]; "base" always stands first
+  std::string output = "sheet.png";
+};
+
+const FieldList<CompareRequest>& compare_fields();
+
+struct CompareReport {
+  std::string sheet;
+  std::vector<std::string> pictures;  // <output stem>/row-column-….png
+  bool stopped = false;
+};
+
+// Rows are prompts × seeds; within a row every column starts from the same noise. One base in
+// memory.
+CompareReport compare(const CompareRequest& request, Progress& progress, std::stop_token stop);
+
+}  // namespace dorabooth

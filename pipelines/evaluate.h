@@ -1,0 +1,40 @@
+// The denoising loss of base and adapters over a folder of captioned pictures, at fixed noise and
+// timesteps: the same draws for every column, so that differences are the adapters'.
+#pragma once
+
+#include <stop_token>
+
+#include "pipelines/model_options.h"
+#include "pipelines/progress.h"
+
+namespace dorabooth {
+
+struct EvaluateRequest : ModelOptions {
+  std::string instance_data_dir;
+  std::optional<std::string> instance_prompt;
+  std::optional<std::string> caption_column;
+  std::vector<std::string> adapter_path;  // [NAME=]FILE[:strength]
+  std::string strength_rule = "peft";
+  int64_t resolution = 1024;
+  int64_t num_timesteps = 10;  // stratified over the noise schedule, for every picture
+  int64_t seed = 0;
+  int64_t batch_size = 8;
+};
+
+const FieldList<EvaluateRequest>& evaluate_fields();
+
+struct EvaluateRow {
+  std::string name;  // "base" or the adapter's name
+  double loss = 0.0;
+  double relative_to_base = 0.0;  // loss/base − 1
+};
+
+struct EvaluateReport {
+  std::vector<EvaluateRow> rows;
+  int64_t pictures = 0;
+  bool stopped = false;
+};
+
+EvaluateReport evaluate(const EvaluateRequest& request, Progress& progress, std::stop_token stop);
+
+}  // namespace dorabooth

@@ -1,0 +1,150 @@
+// The field lists of the requests other than training's.
+#include "pipelines/bench.h"
+#include "pipelines/compare.h"
+#include "pipelines/evaluate.h"
+#include "pipelines/inspect.h"
+#include "pipelines/merge.h"
+#include "pipelines/sample.h"
+
+namespace dorabooth {
+
+const FieldList<SampleRequest>& sample_fields() {
+  static const FieldList<SampleRequest> list = [] {
+    FieldList<SampleRequest> f;
+    add_model_fields(f);
+    add_dtype_field(f);
+    f.group("Pictures");
+    f.add("prompt", &SampleRequest::prompt, "What to draw; repeatable.");
+    f.add("seed", &SampleRequest::seed, "One generator and one picture for each, comma-separated.");
+    f.add("num_images_per_prompt", &SampleRequest::num_images_per_prompt,
+          "Pictures drawn as a batch from one generator.")
+        .at_least(1)
+        .at_most(256);
+    f.add("adapter_path", &SampleRequest::adapter_path,
+          "FILE[:strength], repeatable; applied in this order.");
+    f.add("from", &SampleRequest::from, "A picture drawn by this program: draws it again.");
+    f.add("output_dir", &SampleRequest::output_dir, "Where the pictures are written.");
+    add_sampling_fields(f);
+    return f;
+  }();
+  return list;
+}
+
+const FieldList<CompareRequest>& compare_fields() {
+  static const FieldList<CompareRequest> list = [] {
+    FieldList<CompareRequest> f;
+    add_model_fields(f);
+    add_dtype_field(f);
+    f.group("Sheet");
+    f.add("prompt", &CompareRequest::prompt, "A row for each seed; repeatable.");
+    f.add("prompts_file", &CompareRequest::prompts_file, "Prompts, one a line.");
+    f.add("seed", &CompareRequest::seed, "Seeds, comma-separated.");
+    f.add("column", &CompareRequest::column,
+          "NAME=FILE[:strength], repeatable; base always stands first.");
+    f.add("output", &CompareRequest::output,
+          "The contact sheet; the single pictures lie beside it.");
+    add_sampling_fields(f);
+    return f;
+  }();
+  return list;
+}
+
+const FieldList<EvaluateRequest>& evaluate_fields() {
+  static const FieldList<EvaluateRequest> list = [] {
+    FieldList<EvaluateRequest> f;
+    add_model_fields(f);
+    add_dtype_field(f);
+    f.group("Evaluation");
+    f.add("instance_data_dir", &EvaluateRequest::instance_data_dir,
+          "Folder of captioned pictures.");
+    f.add("instance_prompt", &EvaluateRequest::instance_prompt,
+          "Prompt of pictures without a caption; {caption} in it is replaced.");
+    f.add("caption_column", &EvaluateRequest::caption_column, "Caption key of the metadata file.");
+    f.add("adapter_path", &EvaluateRequest::adapter_path, "[NAME=]FILE[:strength], repeatable.");
+    f.add("strength_rule", &EvaluateRequest::strength_rule, "What a strength other than 1 means.")
+        .one_of({"peft", "lerp"});
+    f.add("resolution", &EvaluateRequest::resolution, "Side of the centre crops in pixels.")
+        .at_least(32)
+        .at_most(4096);
+    f.add("num_timesteps", &EvaluateRequest::num_timesteps,
+          "Timesteps a picture, spread over the schedule.")
+        .at_least(1)
+        .at_most(1000);
+    f.add("seed", &EvaluateRequest::seed, "Of the noise.").at_least(0);
+    f.add("batch_size", &EvaluateRequest::batch_size, "Pictures at a time.")
+        .at_least(1)
+        .at_most(1024);
+    return f;
+  }();
+  return list;
+}
+
+const FieldList<MergeRequest>& merge_fields() {
+  static const FieldList<MergeRequest> list = [] {
+    FieldList<MergeRequest> f;
+    f.group("Merge");
+    f.add("pretrained_model_name_or_path", &MergeRequest::pretrained_model_name_or_path,
+          "The base: a diffusers folder or a single .safetensors file.");
+    f.add("variant", &MergeRequest::variant, "File variant of a diffusers folder, such as fp16.");
+    f.add("config_dir", &MergeRequest::config_dir,
+          "Folder with the component configs of a single file whose numbers are not SDXL's.");
+    f.add("adapter_path", &MergeRequest::adapter_path,
+          "FILE[:strength], repeatable; merged in this order.");
+    f.add("strength_rule", &MergeRequest::strength_rule, "What a strength other than 1 means.")
+        .one_of({"peft", "lerp"});
+    f.add("layout", &MergeRequest::layout, "What is written.")
+        .one_of({"diffusers", "single_file", "unet"});
+    f.add("dtype", &MergeRequest::dtype, "Type of the written tensors; absent: each tensor's own.")
+        .one_of({"fp32", "fp16", "bf16"});
+    f.add("output_dir", &MergeRequest::output_dir, "Folder of the diffusers layout.");
+    f.add("output", &MergeRequest::output, "File of the single_file and unet layouts.");
+    return f;
+  }();
+  return list;
+}
+
+const FieldList<InspectRequest>& inspect_fields() {
+  static const FieldList<InspectRequest> list = [] {
+    FieldList<InspectRequest> f;
+    f.group("Inspect");
+    f.add("path", &InspectRequest::path,
+          "A .safetensors file, a diffusers folder or a PEFT folder.");
+    f.add("pretrained_model_name_or_path", &InspectRequest::pretrained_model_name_or_path,
+          "A base to check an adapter against.");
+    return f;
+  }();
+  return list;
+}
+
+const FieldList<BenchRequest>& bench_fields() {
+  static const FieldList<BenchRequest> list = [] {
+    FieldList<BenchRequest> f;
+    f.group("Bench");
+    f.add("what", &BenchRequest::what, "What is measured.")
+        .one_of({"step", "sample", "load", "merge"});
+    f.add("preset", &BenchRequest::preset, "Size of the random model.")
+        .one_of({"tiny", "mid", "full"});
+    f.add("variant", &BenchRequest::variant,
+          "none, lora, dora or merged, repeatable; empty: all that apply.")
+        .one_of({"none", "lora", "dora", "merged"});
+    f.add("dtype", &BenchRequest::dtype, "Type of the frozen base.")
+        .one_of({"fp32", "fp16", "bf16"});
+    f.add("rank", &BenchRequest::rank, "Rank of the adapters.").at_least(1).at_most(4096);
+    f.add("batch", &BenchRequest::batch, "Batch size.").at_least(1).at_most(256);
+    f.add("latent", &BenchRequest::latent, "Height and width of the latents.")
+        .at_least(8)
+        .at_most(512);
+    f.add("text", &BenchRequest::text, "Cross-attention width.").at_least(8).at_most(8192);
+    f.add("rounds", &BenchRequest::rounds, "Repetitions; the variants alternate.")
+        .at_least(1)
+        .at_most(1000);
+    f.add("threads", &BenchRequest::threads, "Threads.").at_least(1).at_most(1024);
+    f.add("device", &BenchRequest::device, "auto, cpu, cuda or cuda:N.");
+    f.add("pretrained_model_name_or_path", &BenchRequest::pretrained_model_name_or_path,
+          "load, merge: a base on disk instead of a random one.");
+    return f;
+  }();
+  return list;
+}
+
+}  // namespace dorabooth

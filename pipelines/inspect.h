@@ -1,0 +1,30 @@
+// What a safetensors file or folder is: base or adapter, of which architecture, with which numbers.
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "src/config/field_list.h"
+
+namespace dorabooth {
+
+struct InspectRequest {
+  std::string path;
+  std::optional<std::string> pretrained_model_name_or_path;  // checks an adapter against this base
+};
+
+const FieldList<InspectRequest>& inspect_fields();
+
+struct InspectReport {
+  std::string kind;     // "base", "adapter", "component", "text embedding", "other"
+  std::string summary;  // one line
+  std::vector<std::pair<std::string, std::string>> facts;  // for people, in order
+  std::vector<std::string> problems;                       // NaN, missing halves, unknown keys, …
+  std::string json;                                        // everything, for programs
+};
+
+InspectReport inspect(const InspectRequest& request);
+
+}  // namespace dorabooth

@@ -1,0 +1,43 @@
+// Adapters merged into a base, streamed tensor by tensor: a diffusers folder, the UNet alone, or a
+// single file; fp32 arithmetic and one rounding; a receipt of what was merged and how exactly.
+#pragma once
+
+#include <stop_token>
+
+#include "pipelines/model_options.h"
+#include "pipelines/progress.h"
+
+namespace dorabooth {
+
+struct MergeRequest {
+  std::string pretrained_model_name_or_path;
+  std::optional<std::string> variant;
+  std::optional<std::string> config_dir;
+  std::vector<std::string> adapter_path;  // FILE[:strength], in this order
+  std::string strength_rule = "peft";
+  std::string layout = "diffusers";  // diffusers, single_file, unet
+  std::optional<std::string> dtype;  // absent: each tensor's own
+  std::optional<std::string> output_dir;
+  std::optional<std::string> output;  // the file of single_file and unet
+};
+
+const FieldList<MergeRequest>& merge_fields();
+
+struct MergedLayer {
+  std::string module;
+  double largest_change = 0.0;  // max |W' − W|
+  double rounding = 0.0;        // max |stored W' − exact W'| / max |W'|
+  double forward_error = 0.0;   // max |W'x − adapter forward(x)| / max |y| for a fixed random x
+};
+
+struct MergeReport {
+  std::string path;
+  std::string receipt;  // merge_receipt.json beside the result
+  std::vector<MergedLayer> layers;
+  double largest_forward_error = 0.0;
+  bool stopped = false;
+};
+
+MergeReport merge(const MergeRequest& request, Progress& progress, std::stop_token stop);
+
+}  // namespace dorabooth

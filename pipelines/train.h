@@ -1,0 +1,98 @@
+// DreamBooth training of one or several adapters from one base: the twin run trains LoRA and DoRA
+// on the same pictures, noise and timesteps, each byte for byte as if it were alone.
+#pragma once
+
+#include <stop_token>
+
+#include "pipelines/model_options.h"
+#include "pipelines/progress.h"
+
+namespace dorabooth {
+
+struct TrainConfig : ModelOptions {
+  std::string mixed_precision = "no";
+
+  std::string instance_data_dir;
+  std::optional<std::string> instance_prompt;
+  std::optional<std::string> caption_column;
+  int64_t repeats = 1;
+  int64_t resolution = 1024;
+  bool center_crop = false;
+  bool random_flip = false;
+  std::optional<int64_t> max_train_samples;
+
+  bool with_prior_preservation = false;
+  std::optional<std::string> class_data_dir;
+  std::optional<std::string> class_prompt;
+  int64_t num_class_images = 100;
+  int64_t sample_batch_size = 4;
+  double prior_loss_weight = 1.0;
+
+  std::vector<std::string> adapter;  // KIND[:field=value,…]; "both" = lora and dora
+  bool use_dora = false;
+  int64_t rank = 4;
+  std::optional<double> lora_alpha;
+  double lora_dropout = 0.0;
+  bool use_rslora = false;
+  std::vector<std::string> target_modules;
+  std::vector<std::string> rank_pattern;
+  std::vector<std::string> alpha_pattern;
+  std::string dora_norm_axis = "output";
+  std::string dora_norm_gradient = "detached";
+  std::string init_lora_weights = "gaussian";
+  bool train_text_encoder = false;
+
+  int64_t seed = 0;
+  int64_t train_batch_size = 4;
+  int64_t num_train_epochs = 1;
+  std::optional<int64_t> max_train_steps;
+  int64_t gradient_accumulation_steps = 1;
+  bool gradient_checkpointing = false;
+  double learning_rate = 1e-4;
+  double text_encoder_lr = 5e-6;
+  std::string lr_scheduler = "constant";
+  int64_t lr_warmup_steps = 500;
+  int64_t lr_num_cycles = 1;
+  double lr_power = 1.0;
+  std::optional<double> snr_gamma;
+  std::optional<std::string> prediction_type;
+  std::string optimizer = "adamw";
+  double adam_beta1 = 0.9;
+  double adam_beta2 = 0.999;
+  double adam_weight_decay = 1e-4;
+  double adam_weight_decay_text_encoder = 1e-3;
+  double adam_epsilon = 1e-8;
+  double max_grad_norm = 1.0;
+
+  std::string output_dir = "lora-dreambooth-model";
+  int64_t checkpointing_steps = 500;
+  std::optional<int64_t> checkpoints_total_limit;
+  std::optional<std::string> resume_from_checkpoint;  // "latest" or a checkpoint folder
+  std::optional<std::string> report_to;               // "tensorboard"
+  std::optional<std::string> validation_prompt;
+  int64_t num_validation_images = 4;
+  int64_t validation_steps = 100;
+  int64_t validation_inference_steps = 25;
+  double validation_guidance_scale = 5.0;
+};
+
+const FieldList<TrainConfig>& train_fields();
+
+struct TrainedAdapter {
+  std::string name;  // "lora", "dora", or the kind with a number where one occurs twice
+  std::string path;  // pytorch_lora_weights.safetensors
+  double last_loss = 0.0;
+};
+
+struct TrainReport {
+  std::vector<TrainedAdapter> adapters;
+  int64_t steps = 0;  // optimizer steps done
+  bool stopped = false;
+  bool diverged = false;   // loss over ten times its start for 20 steps
+  std::string checkpoint;  // the last one written, "" if none
+};
+
+// Writes OUT/run.json, metrics.jsonl, checkpoint-N/, samples/step-N/, and the adapters.
+TrainReport train(const TrainConfig& config, Progress& progress, std::stop_token stop);
+
+}  // namespace dorabooth

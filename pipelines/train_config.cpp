@@ -1,0 +1,181 @@
+// The field list of TrainConfig: names and defaults of diffusers' train_dreambooth_lora_sdxl.py.
+#include "pipelines/train.h"
+
+namespace dorabooth {
+
+namespace {
+
+void add_data_fields(FieldList<TrainConfig>& f) {
+  f.group("Data");
+  f.add("instance_data_dir", &TrainConfig::instance_data_dir,
+        "Folder with the pictures to learn from.");
+  f.add("instance_prompt", &TrainConfig::instance_prompt,
+        "Prompt of every picture without a caption of its own; {caption} in it is replaced by the "
+        "picture's caption.");
+  f.add("caption_column", &TrainConfig::caption_column,
+        "Caption key in metadata.jsonl or metadata.csv; absent: text, prompt or caption.");
+  f.add("repeats", &TrainConfig::repeats, "How often a picture occurs in one epoch.")
+      .at_least(1)
+      .at_most(100000);
+  f.add("resolution", &TrainConfig::resolution, "Side of the training crops in pixels.")
+      .at_least(32)
+      .at_most(4096);
+  f.add("center_crop", &TrainConfig::center_crop, "Crop the centre instead of a random part.");
+  f.add("random_flip", &TrainConfig::random_flip, "Flip half of the pictures horizontally.");
+  f.add("max_train_samples", &TrainConfig::max_train_samples, "Use only the first N pictures.")
+      .at_least(1);
+  f.group("Prior preservation");
+  f.add("with_prior_preservation", &TrainConfig::with_prior_preservation,
+        "Train on class pictures beside the instance pictures.");
+  f.add("class_data_dir", &TrainConfig::class_data_dir,
+        "Folder of class pictures; missing ones are generated from the base.");
+  f.add("class_prompt", &TrainConfig::class_prompt, "Prompt of the class pictures.");
+  f.add("num_class_images", &TrainConfig::num_class_images,
+        "How many class pictures there should be.")
+      .at_least(1);
+  f.add("sample_batch_size", &TrainConfig::sample_batch_size, "Class pictures generated at a time.")
+      .at_least(1)
+      .at_most(256);
+  f.add("prior_loss_weight", &TrainConfig::prior_loss_weight, "Weight of the class pictures' loss.")
+      .at_least(0);
+}
+
+void add_adapter_fields(FieldList<TrainConfig>& f) {
+  f.group("Adapter");
+  f.add(
+      "adapter", &TrainConfig::adapter,
+      "KIND[:rank=N,alpha=X,…], repeatable: lora, dora, or both for a twin run of the two. Absent: "
+      "what use_dora says.");
+  f.add("use_dora", &TrainConfig::use_dora, "Train a DoRA instead of a LoRA.");
+  f.add("rank", &TrainConfig::rank, "Rank of the update.").at_least(1).at_most(4096);
+  f.add("lora_alpha", &TrainConfig::lora_alpha,
+        "Scale numerator; absent: the rank, so that the scale is 1.")
+      .above(0);
+  f.add("lora_dropout", &TrainConfig::lora_dropout, "Dropout probability of the adapters' input.")
+      .at_least(0)
+      .at_most(0.95);
+  f.add("use_rslora", &TrainConfig::use_rslora, "Scale by alpha/sqrt(rank) instead of alpha/rank.");
+  f.add("target_modules", &TrainConfig::target_modules,
+        "Module name suffixes or globs, repeatable; empty: the attention projections.");
+  f.add("rank_pattern", &TrainConfig::rank_pattern,
+        "GLOB=rank: another rank for some modules, repeatable.");
+  f.add("alpha_pattern", &TrainConfig::alpha_pattern,
+        "GLOB=alpha: another alpha for some modules, repeatable.");
+  f.add("dora_norm_axis", &TrainConfig::dora_norm_axis,
+        "One magnitude per output feature (PEFT, the authors' code) or per input feature.")
+      .one_of({"output", "input"});
+  f.add("dora_norm_gradient", &TrainConfig::dora_norm_gradient,
+        "The norm is a constant for the gradient (paper eq. 11) or differentiated too (eq. 6).")
+      .one_of({"detached", "full"});
+  f.add("init_lora_weights", &TrainConfig::init_lora_weights,
+        "A starts from N(0, 1/rank^2) or Kaiming uniform; B starts at zero.")
+      .one_of({"gaussian", "kaiming"});
+  f.add("train_text_encoder", &TrainConfig::train_text_encoder,
+        "Adapters on both text encoders too.");
+}
+
+void add_optimization_fields(FieldList<TrainConfig>& f) {
+  f.group("Optimization");
+  f.add("seed", &TrainConfig::seed, "Every draw of the run is a function of it.").at_least(0);
+  f.add("train_batch_size", &TrainConfig::train_batch_size, "Pictures a micro-batch.")
+      .at_least(1)
+      .at_most(1024);
+  f.add("num_train_epochs", &TrainConfig::num_train_epochs,
+        "Passes over the pictures, unless max_train_steps is given.")
+      .at_least(1);
+  f.add("max_train_steps", &TrainConfig::max_train_steps,
+        "Optimizer steps in all; overrides num_train_epochs.")
+      .at_least(1);
+  f.add("gradient_accumulation_steps", &TrainConfig::gradient_accumulation_steps,
+        "Micro-batches an optimizer step.")
+      .at_least(1)
+      .at_most(4096);
+  f.add("gradient_checkpointing", &TrainConfig::gradient_checkpointing,
+        "Recompute blocks in the backward pass: less memory, more time.");
+  f.add("learning_rate", &TrainConfig::learning_rate, "Peak learning rate of the UNet's adapters.")
+      .at_least(0)
+      .at_most(1000);
+  f.add("text_encoder_lr", &TrainConfig::text_encoder_lr,
+        "Peak learning rate of the text encoders' adapters.")
+      .at_least(0)
+      .at_most(1000);
+  f.add("lr_scheduler", &TrainConfig::lr_scheduler, "Learning rate over time.")
+      .one_of({"constant", "constant_with_warmup", "linear", "cosine", "cosine_with_restarts",
+               "polynomial"});
+  f.add("lr_warmup_steps", &TrainConfig::lr_warmup_steps,
+        "Steps from zero to the peak; constant has none.")
+      .at_least(0);
+  f.add("lr_num_cycles", &TrainConfig::lr_num_cycles, "Restarts of cosine_with_restarts.")
+      .at_least(1);
+  f.add("lr_power", &TrainConfig::lr_power, "Power of polynomial.").above(0);
+  f.add("snr_gamma", &TrainConfig::snr_gamma, "Min-SNR weighting (Hang et al. 2023); 5 is usual.")
+      .above(0);
+  f.add("prediction_type", &TrainConfig::prediction_type,
+        "Target of the UNet; absent: the base's own.")
+      .one_of({"epsilon", "v_prediction"});
+  f.add("optimizer", &TrainConfig::optimizer, "The optimizer.").one_of({"adamw", "prodigy"});
+  f.add("adam_beta1", &TrainConfig::adam_beta1, "First moment's decay.").at_least(0).at_most(1);
+  f.add("adam_beta2", &TrainConfig::adam_beta2, "Second moment's decay.").at_least(0).at_most(1);
+  f.add("adam_weight_decay", &TrainConfig::adam_weight_decay,
+        "Decoupled weight decay of the UNet's adapters.")
+      .at_least(0);
+  f.add("adam_weight_decay_text_encoder", &TrainConfig::adam_weight_decay_text_encoder,
+        "Decoupled weight decay of the text encoders' adapters.")
+      .at_least(0);
+  f.add("adam_epsilon", &TrainConfig::adam_epsilon, "Added to the root of the second moment.")
+      .above(0);
+  f.add("max_grad_norm", &TrainConfig::max_grad_norm,
+        "Gradients of one adapter are scaled down to this total norm; 0: never.")
+      .at_least(0);
+}
+
+void add_output_fields(FieldList<TrainConfig>& f) {
+  f.group("Output");
+  f.add("output_dir", &TrainConfig::output_dir, "Where everything is written.");
+  f.add("checkpointing_steps", &TrainConfig::checkpointing_steps,
+        "A checkpoint every N optimizer steps.")
+      .at_least(1);
+  f.add("checkpoints_total_limit", &TrainConfig::checkpoints_total_limit,
+        "Older checkpoints are removed beyond this number.")
+      .at_least(1);
+  f.add("resume_from_checkpoint", &TrainConfig::resume_from_checkpoint,
+        "latest, or a checkpoint folder.");
+  f.add("report_to", &TrainConfig::report_to, "Event files beside metrics.jsonl.")
+      .one_of({"tensorboard"});
+  f.add("validation_prompt", &TrainConfig::validation_prompt,
+        "Prompt of the previews; absent: none.");
+  f.add("num_validation_images", &TrainConfig::num_validation_images,
+        "Previews at a time, seeds from the run's seed on.")
+      .at_least(1)
+      .at_most(64);
+  f.add("validation_steps", &TrainConfig::validation_steps, "Previews every N optimizer steps.")
+      .at_least(1);
+  f.add("validation_inference_steps", &TrainConfig::validation_inference_steps,
+        "Denoising steps of a preview.")
+      .at_least(1)
+      .at_most(1000);
+  f.add("validation_guidance_scale", &TrainConfig::validation_guidance_scale,
+        "Guidance of the previews.")
+      .at_least(0)
+      .at_most(100);
+}
+
+}  // namespace
+
+const FieldList<TrainConfig>& train_fields() {
+  static const FieldList<TrainConfig> list = [] {
+    FieldList<TrainConfig> f;
+    add_model_fields(f);
+    f.add("mixed_precision", &TrainConfig::mixed_precision,
+          "Type of the frozen base while training; adapters stay fp32.")
+        .one_of({"no", "fp16", "bf16"});
+    add_data_fields(f);
+    add_adapter_fields(f);
+    add_optimization_fields(f);
+    add_output_fields(f);
+    return f;
+  }();
+  return list;
+}
+
+}  // namespace dorabooth
