@@ -18,6 +18,11 @@ function(dorabooth_use_torch target)
   target_link_libraries(${target} PRIVATE LibTorch::torch)
   target_precompile_headers(${target} REUSE_FROM dorabooth_torch_pch)
   add_dependencies(${target} dorabooth_torch_pch)
+  # A precompiled header fits one kind of position-independent code only; programs would get -fPIE.
+  get_target_property(type ${target} TYPE)
+  if(type STREQUAL "EXECUTABLE")
+    target_compile_options(${target} PRIVATE -fPIC)
+  endif()
 endfunction()
 
 # dorabooth_library(NAME [TORCH] [PUBLIC libs…] [PRIVATE libs…]): all .cpp files of this folder.
@@ -54,6 +59,9 @@ function(dorabooth_tests folder)
       set(name test_${folder}_${label})
       add_executable(${name} ${sources})
       dorabooth_settings(${name})
+      # The precompiled header is made with -fPIC; CMake would give programs -fPIE.
+      set_target_properties(${name} PROPERTIES POSITION_INDEPENDENT_CODE OFF)
+      target_compile_options(${name} PRIVATE -fPIC)
       target_link_libraries(${name} PRIVATE ${ARG_LIBS} dorabooth_test_support GTest::gtest)
       if(ARG_TORCH)
         target_link_libraries(${name} PRIVATE dorabooth_test_torch)

@@ -258,6 +258,7 @@ void FieldTable::from_json(void* object, const json& values, const std::string& 
   if (!values.is_object())
     throw UsageError(concat(where, ": want a JSON object, got ", values.type_name()));
   for (const auto& [key, value] : values.items()) {
+    if (key.starts_with("_")) continue;
     const Field* field = find(key);
     if (!field)
       throw UsageError(concat(where, ": unknown key '", key, "'", did_you_mean(key, names())));

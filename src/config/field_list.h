@@ -108,7 +108,8 @@ class FieldTable {
   void set_text(void* object, const Field& field, const std::string& text) const;
 
   nlohmann::json to_json(const void* object) const;
-  // Keys that are absent keep their value; an unknown key is a UsageError with the nearest name.
+  // Keys that are absent keep their value; a key that starts with "_" is bookkeeping (run.json's
+  // "_environment"); any other unknown key is a UsageError with the nearest name.
   void from_json(void* object, const nlohmann::json& json, const std::string& where) const;
 
  protected:
