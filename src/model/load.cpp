@@ -1,0 +1,66 @@
+// The check is by name and shape, both ways, before any byte is read.
+#include "src/model/load.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <unordered_set>
+
+#include "src/base/error.h"
+#include "src/nn/layer.h"
+#include "src/ops/tensor_bytes.h"
+
+namespace dorabooth {
+
+namespace {
+
+constexpr size_t kNamed = 4;
+
+std::string listed(const std::vector<std::string>& names, const char* what) {
+  if (names.empty()) return "";
+  std::string text = concat("; ", names.size(), " ", what, ": ");
+  const size_t shown = std::min(names.size(), kNamed);
+  for (size_t i = 0; i < shown; ++i) text += (i ? ", " : "") + names[i];
+  return names.size() > shown ? text + ", …" : text;
+}
+
+void check_both_ways(const std::vector<nn::LayerParameter>& parameters, const Weights& weights) {
+  std::vector<std::string> missing;
+  std::vector<std::string> mis_shaped;
+  std::vector<std::string> left_over;
+  std::unordered_set<std::string> wanted;
+  for (const nn::LayerParameter& parameter : parameters) {
+    wanted.insert(parameter.full_name);
+    const StoredTensor* stored = weights.find(parameter.full_name);
+    if (!stored) {
+      missing.push_back(parameter.full_name);
+    } else if (parameter.value.sizes() != at::IntArrayRef(stored->shape)) {
+      mis_shaped.push_back(concat(parameter.full_name, " (want ",
+                                  shape_text(parameter.value.sizes().vec()), ", got ",
+                                  shape_text(stored->shape), ")"));
+    }
+  }
+  for (const StoredTensor& stored : weights.stored()) {
+    if (!wanted.contains(stored.name)) left_over.push_back(stored.name);
+  }
+  if (missing.empty() && mis_shaped.empty() && left_over.empty()) return;
+  fail(weights.where(), " does not fit its config", listed(missing, "missing"),
+       listed(left_over, "left over"), listed(mis_shaped, "mis-shaped"));
+}
+
+}  // namespace
+
+void load_weights(torch::nn::Module& module, const Weights& weights, const LoadTarget& target) {
+  const std::vector<nn::LayerParameter> parameters = nn::layer_parameters(module);
+  check_both_ways(parameters, weights);
+  for (const nn::LayerParameter& parameter : parameters) {
+    const StoredTensor& stored = weights.at(parameter.full_name);
+    const bool mapped = target.in_place && target.device.is_cpu() &&
+                        scalar_type(stored.entry->dtype) == target.dtype;
+    parameter.layer->assign(parameter.name,
+                            mapped ? weights.tensor(stored.name)
+                                   : weights.copy(stored.name, target.dtype, target.device));
+  }
+}
+
+}  // namespace dorabooth

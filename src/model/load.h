@@ -1,0 +1,22 @@
+// Fills a model's parameters from a component's tensors.
+#pragma once
+
+#include <torch/nn/module.h>
+
+#include "src/model/weights.h"
+
+namespace dorabooth {
+
+struct LoadTarget {
+  at::ScalarType dtype = at::kFloat;
+  at::Device device = at::kCPU;
+  // Tensors that have this dtype already are used where they lie, in the mapped file: read-only
+  // memory. False for a model that trains itself.
+  bool in_place = true;
+};
+
+// Every parameter under `module` is replaced. Missing, left-over and mis-shaped tensors are one
+// error that names the first of them and says how many there are.
+void load_weights(torch::nn::Module& module, const Weights& weights, const LoadTarget& target);
+
+}  // namespace dorabooth
