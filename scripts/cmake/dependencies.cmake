@@ -18,7 +18,14 @@ set_target_properties(LibTorch::torch PROPERTIES
 
 find_package(Threads REQUIRED)
 find_package(nlohmann_json 3.11 REQUIRED)
-find_package(OpenCV REQUIRED COMPONENTS core imgproc)
+# OpenCV's own CMake package wants every module installed (imgcodecs alone brings 140 libraries); two are used.
+find_path(OPENCV_INCLUDE_DIR opencv2/core.hpp PATH_SUFFIXES opencv4 REQUIRED)
+foreach(module core imgproc)
+  find_library(OPENCV_${module}_LIBRARY opencv_${module} REQUIRED)
+  add_library(opencv_${module} SHARED IMPORTED)
+  set_target_properties(opencv_${module} PROPERTIES
+    IMPORTED_LOCATION "${OPENCV_${module}_LIBRARY}" INTERFACE_INCLUDE_DIRECTORIES "${OPENCV_INCLUDE_DIR}")
+endforeach()
 find_package(ICU REQUIRED COMPONENTS uc i18n)
 find_package(PNG REQUIRED)
 find_package(TIFF REQUIRED)

@@ -8,11 +8,13 @@ function(dorabooth_settings target)
   target_link_libraries(${target} PUBLIC Threads::Threads)
 endfunction()
 
-# One target compiles torch/torch.h once a preset; every other torch-using target reuses it.
+# One target compiles the torch headers that most files need once a preset; every other torch-using target
+# reuses them. Not torch/torch.h: every file would instantiate its pending templates again, 6 s instead of 4.
 add_library(dorabooth_torch_pch STATIC "${CMAKE_CURRENT_LIST_DIR}/torch_pch.cpp")
 dorabooth_settings(dorabooth_torch_pch)
 target_link_libraries(dorabooth_torch_pch PRIVATE LibTorch::torch)
-target_precompile_headers(dorabooth_torch_pch PRIVATE <torch/torch.h>)
+target_precompile_headers(dorabooth_torch_pch PRIVATE
+  <ATen/ATen.h> <torch/csrc/autograd/custom_function.h> <torch/nn/module.h>)
 
 function(dorabooth_use_torch target)
   target_link_libraries(${target} PRIVATE LibTorch::torch)

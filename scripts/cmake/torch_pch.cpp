@@ -1,1 +1,1 @@
-// Gives the shared precompiled torch/torch.h a target to live in.
+// Gives the shared precompiled torch headers a target to live in.
