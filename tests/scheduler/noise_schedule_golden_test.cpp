@@ -1,0 +1,57 @@
+// The training side of the noise schedule against the golden data, with and without zero terminal
+// SNR.
+#include "src/scheduler/noise_schedule.h"
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include "tests/support/fixtures.h"
+#include "tests/support/golden_tensors.h"
+
+namespace dorabooth {
+namespace {
+
+using testing::expect_close;
+using testing::expect_close_to_largest;
+using testing::GoldenFile;
+
+// The signal-to-noise ratio of the last `loose` timesteps is compared with rtol 1e-4: a last bit of
+// alphas_cumprod weighs that much.
+void check_schedule(const Ddpm& ddpm, const std::string& suffix, int64_t loose) {
+  const GoldenFile golden("schedulers.safetensors");
+  expect_close(1 - ddpm.betas(), 1 - golden.at("train.betas" + suffix), 0, 1e-5,
+               "1 - betas" + suffix);
+  expect_close(ddpm.alphas_cumprod(), golden.at("train.alphas_cumprod" + suffix), 0, 1e-5,
+               "alphas_cumprod" + suffix);
+  const int64_t early = ddpm.num_train_timesteps() - loose;
+  const at::Tensor snr = golden.at("train.snr" + suffix);
+  expect_close(ddpm.snr().slice(0, 0, early), snr.slice(0, 0, early), 0, 1e-5, "snr" + suffix);
+  expect_close(ddpm.snr().slice(0, early), snr.slice(0, early), 0, 1e-4, "late snr" + suffix);
+
+  const at::Tensor x0 = golden.at("train.x0");
+  const at::Tensor noise = golden.at("train.noise");
+  const at::Tensor timesteps = golden.at("train.timesteps");
+  expect_close_to_largest(ddpm.add_noise(x0, noise, timesteps), golden.at("train.noisy" + suffix),
+                          1e-5, "noisy" + suffix);
+  expect_close_to_largest(ddpm.velocity(x0, noise, timesteps), golden.at("train.velocity" + suffix),
+                          1e-5, "velocity" + suffix);
+  EXPECT_TRUE(at::equal(ddpm.snr(timesteps), ddpm.snr().index_select(0, timesteps)));
+}
+
+TEST(NoiseScheduleGolden, TablesNoisySamplesAndVelocities) {
+  const nlohmann::json base = testing::fixture_json("schedulers.json").at("base");
+  const Ddpm ddpm(parse_scheduler_config(base, "base"));
+  check_schedule(ddpm, "", ddpm.num_train_timesteps() / 10);
+}
+
+TEST(NoiseScheduleGolden, ZeroTerminalSnr) {
+  const nlohmann::json base = testing::fixture_json("schedulers.json").at("base");
+  SchedulerConfig config = parse_scheduler_config(base, "base");
+  config.rescale_betas_zero_snr = true;
+  // Here the first ones are as sensitive: they go through a square root and a difference, and the
+  // root's last bit depends on the vendor of the CPU.
+  check_schedule(Ddpm(config), "_zsnr", config.num_train_timesteps);
+}
+
+}  // namespace
+}  // namespace dorabooth
