@@ -1,0 +1,197 @@
+// Finds pictures and captions; every doubt about which caption is meant is an error.
+#include "datasets/image_folder.h"
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <map>
+
+#include "datasets/caption_table.h"
+#include "src/base/atomic_file.h"
+#include "src/base/error.h"
+#include "src/imagefile/image_file.h"
+#include "src/imagefile/latin1.h"
+
+namespace dorabooth {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr std::string_view kPlaceholder = "{caption}";
+
+void check_folder(const fs::path& folder) {
+  std::error_code error;
+  const fs::file_status status = fs::status(folder, error);
+  if (!fs::exists(status)) fail("no such folder: ", folder.string());
+  if (!fs::is_directory(status)) fail(folder.string(), " is a file; want a folder of pictures");
+}
+
+bool is_hidden(const fs::path& path) { return path.filename().string().starts_with('.'); }
+
+// Extensions of pictures that people have and that are not read.
+bool is_foreign_picture(const fs::path& path) {
+  constexpr std::array<std::string_view, 12> kExtensions{".gif", ".avif", ".heic", ".heif",
+                                                         ".jxl", ".jfif", ".psd",  ".svg",
+                                                         ".tga", ".dng",  ".cr2",  ".nef"};
+  std::string extension = path.extension().string();
+  std::transform(extension.begin(), extension.end(), extension.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return std::find(kExtensions.begin(), kExtensions.end(), extension) != kExtensions.end();
+}
+
+std::vector<std::string> notes_on(const fs::path& folder) {
+  std::vector<std::string> folders;
+  std::vector<std::string> foreign;
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
+    if (is_hidden(entry.path())) continue;
+    const std::string name = entry.path().filename().string();
+    if (entry.is_directory()) {
+      folders.push_back(name);
+    } else if (is_foreign_picture(entry.path())) {
+      foreign.push_back(name);
+    }
+  }
+  const auto sentence = [&](std::vector<std::string>& names, const char* text) {
+    std::sort(names.begin(), names.end());
+    std::string list;
+    for (const std::string& name : names) list += (list.empty() ? "" : ", ") + name;
+    return concat(folder.string(), ": ", text, ": ", list);
+  };
+  std::vector<std::string> notes;
+  if (!folders.empty())
+    notes.push_back(sentence(folders, "sub-folders are not searched for pictures"));
+  if (!foreign.empty()) notes.push_back(sentence(foreign, "these kinds of picture are not read"));
+  return notes;
+}
+
+std::string first_line(const fs::path& path) {
+  std::string text = read_file(path);
+  if (text.starts_with("\xef\xbb\xbf")) text.erase(0, 3);
+  const std::string line = text.substr(0, text.find('\n'));
+  const size_t begin = line.find_first_not_of(" \t\r");
+  if (begin == std::string::npos) fail("caption file ", path.string(), " has an empty first line");
+  const std::string caption = line.substr(begin, line.find_last_not_of(" \t\r") - begin + 1);
+  if (!is_utf8(caption)) fail("caption file ", path.string(), " is not UTF-8");
+  return caption;
+}
+
+std::optional<std::string> sidecar_caption(const fs::path& picture) {
+  std::optional<std::string> caption;
+  for (const char* extension : {".txt", ".caption"}) {
+    const fs::path sidecar = fs::path(picture).replace_extension(extension);
+    if (!fs::exists(sidecar)) continue;
+    const std::string line = first_line(sidecar);
+    if (caption && *caption != line) {
+      fail(picture.string(), " has two caption files that differ, .txt and .caption; want one");
+    }
+    caption = line;
+  }
+  return caption;
+}
+
+// A row's file must exist, and the folders on its way may not lead out.
+fs::path listed_file(const fs::path& folder, const CaptionRow& row, const fs::path& table) {
+  const fs::path path = folder / row.file_name;
+  if (!fs::exists(path))
+    fail(table.string(), " names ", row.file_name, ", but there is no such file");
+  const fs::path inside =
+      fs::canonical(path.parent_path()).lexically_relative(fs::canonical(folder));
+  if (inside.empty() || *inside.begin() == "..") {
+    fail(table.string(), ": ", row.file_name, " leaves the folder through a link");
+  }
+  if (fs::is_directory(path))
+    fail(table.string(), ": ", row.file_name, " is a folder; want a picture");
+  return path;
+}
+
+std::string filled_template(std::string prompt, const std::string& caption) {
+  for (size_t at = prompt.find(kPlaceholder); at != std::string::npos;
+       at = prompt.find(kPlaceholder, at + caption.size())) {
+    prompt.replace(at, kPlaceholder.size(), caption);
+  }
+  return prompt;
+}
+
+std::string final_caption(const std::string& name, const std::optional<std::string>& own,
+                          const ImageFolderRequest& request) {
+  const std::optional<std::string>& prompt = request.instance_prompt;
+  const bool is_template = prompt && prompt->find(kPlaceholder) != std::string::npos;
+  if (own) return is_template ? filled_template(*prompt, *own) : *own;
+  if (is_template) {
+    fail(name, " has no caption for the {caption} of the instance prompt '", *prompt, "'");
+  }
+  if (!prompt) {
+    fail(name,
+         " has no caption: want a line in metadata.jsonl, a .txt file beside it, or "
+         "--instance_prompt");
+  }
+  return *prompt;
+}
+
+}  // namespace
+
+ImageFolder read_image_folder(const ImageFolderRequest& request) {
+  check_folder(request.folder);
+  const std::optional<CaptionTable> table =
+      read_caption_table(request.folder, request.caption_column);
+  if (request.caption_column && !table) {
+    fail("--caption_column ", *request.caption_column,
+         " needs a metadata.jsonl or metadata.csv in ", request.folder.string());
+  }
+  std::map<std::string, std::optional<std::string>> own_captions;  // by relative name
+  for (const fs::path& path : list_pictures(request.folder)) {
+    own_captions[path.filename().string()] = std::nullopt;
+  }
+  if (table) {
+    for (const CaptionRow& row : table->rows) {
+      listed_file(request.folder, row, table->path);
+      own_captions[row.file_name] = row.caption;
+    }
+  }
+  ImageFolder result;
+  result.notes = notes_on(request.folder);
+  if (own_captions.empty()) {
+    std::string notes;
+    for (const std::string& note : result.notes) notes += "; " + note;
+    fail("no picture in ", request.folder.string(), " (png, jpg, jpeg, webp, bmp, tif, tiff)",
+         notes);
+  }
+  for (const auto& [name, from_table] : own_captions) {
+    const fs::path path = request.folder / name;
+    const std::optional<std::string> own = from_table ? from_table : sidecar_caption(path);
+    result.pictures.push_back({path, final_caption(path.string(), own, request)});
+  }
+  return result;
+}
+
+std::vector<fs::path> list_pictures(const fs::path& folder) {
+  check_folder(folder);
+  std::vector<fs::path> pictures;
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
+    const bool wanted =
+        is_picture_name(entry.path()) && !is_hidden(entry.path()) && !entry.is_directory();
+    if (wanted) pictures.push_back(entry.path());
+  }
+  std::sort(pictures.begin(), pictures.end(), [](const fs::path& a, const fs::path& b) {
+    return a.filename().string() < b.filename().string();
+  });
+  return pictures;
+}
+
+void verify_pictures(const std::vector<CaptionedPicture>& pictures, std::stop_token stop) {
+  std::string reasons;
+  size_t broken = 0;
+  for (const CaptionedPicture& picture : pictures) {
+    if (stop.stop_requested()) return;
+    try {
+      read_picture(picture.path);
+    } catch (const Error& error) {
+      reasons += (broken == 0 ? "" : "; ") + std::string(error.what());
+      ++broken;
+    }
+  }
+  if (broken > 0) fail(broken, " of ", pictures.size(), " pictures cannot be used: ", reasons);
+}
+
+}  // namespace dorabooth

@@ -1,0 +1,48 @@
+// A folder of pictures with their captions: Hugging Face's imagefolder, kohya's sidecar files, or
+// one instance prompt for all. Sub-folders are read only where a metadata table names files in
+// them.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+namespace dorabooth {
+
+struct CaptionedPicture {
+  std::filesystem::path path;
+  std::string caption;
+};
+
+struct ImageFolderRequest {
+  std::filesystem::path folder;
+  std::optional<std::string> caption_column;   // of the metadata table
+  std::optional<std::string> instance_prompt;  // with "{caption}" in it: a template
+};
+
+struct ImageFolder {
+  std::vector<CaptionedPicture> pictures;  // in the order of their names, byte by byte
+  std::vector<std::string> notes;          // what was left unread, a sentence each
+};
+
+// A picture's own caption is that of the metadata table, else the first line of <stem>.txt or
+// <stem>.caption. The caption it is trained with:
+//   an instance prompt with "{caption}"   the prompt with the own caption in its place
+//   otherwise                             the own caption, else the instance prompt
+// A picture that ends up with none is an error, and so are: no such folder, no picture in it, a
+// table that names a missing file, an empty sidecar, a file outside the folder. A listed file may
+// be a link to elsewhere (Hugging Face's cache is made of such links); a folder that it goes
+// through may not.
+ImageFolder read_image_folder(const ImageFolderRequest& request);
+
+// The pictures of one folder by their names, sorted; empty if there are none. Hidden files are left
+// out.
+std::vector<std::filesystem::path> list_pictures(const std::filesystem::path& folder);
+
+// Decodes every picture and throws once, naming all that cannot be read. Returns early when asked
+// to stop.
+void verify_pictures(const std::vector<CaptionedPicture>& pictures, std::stop_token stop = {});
+
+}  // namespace dorabooth
