@@ -22,6 +22,7 @@ DORABOOTH_CLONES void scale_columns(float* values, const float* magnitude, const
 }
 
 DORABOOTH_CLONES void blend_row(const float* base, float blend, float* values, int64_t n) {
+#pragma GCC ivdep
   for (int64_t i = 0; i < n; ++i) values[i] = base[i] + blend * (values[i] - base[i]);
 }
 

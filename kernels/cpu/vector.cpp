@@ -119,6 +119,12 @@ void copy(ElementType type, const void* data, int64_t first, int64_t n, float* o
   }
 }
 
+std::vector<float> row_of_floats(const void* data, ElementType type, int64_t n, float absent) {
+  std::vector<float> values(static_cast<size_t>(n), absent);
+  if (data != nullptr) copy(type, data, 0, n, values.data());
+  return values;
+}
+
 void store(ElementType type, const float* values, void* data, int64_t first, int64_t n) {
   switch (type) {
     case ElementType::kFloat32: {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "kernels/adapter_core.h"
 
@@ -29,6 +30,8 @@ extern const float kZeros[kChunk];
 const float* load(ElementType type, const void* data, int64_t first, int64_t n, float* buffer);
 // Always a copy.
 void copy(ElementType type, const void* data, int64_t first, int64_t n, float* out);
+// `n` floats of `data`, or `absent` where it is null.
+std::vector<float> row_of_floats(const void* data, ElementType type, int64_t n, float absent);
 void store(ElementType type, const float* values, void* data, int64_t first, int64_t n);
 
 // Σ x², the same for a row whole and in chunks that begin at multiples of kChunk.

@@ -38,7 +38,7 @@ struct BorrowedStack {
 };
 
 struct Thread {
-  std::unique_ptr<char[]> stack;
+  char* stack = nullptr;     // kStackBytes of the block's
   context::fiber fiber;      // where to go on inside the thread
   context::fiber scheduler;  // where to go back to, while the thread runs
   Wait wait = Wait::kNothing;
@@ -53,7 +53,12 @@ struct Thread {
 #endif
 };
 
+// One allocation for all stacks: never touched as a whole, so that only used pages become memory.
 struct Block {
+  explicit Block(size_t count)
+      : stacks(std::make_unique_for_overwrite<char[]>(count * kStackBytes)), threads(count) {}
+
+  std::unique_ptr<char[]> stacks;
   std::vector<Thread> threads;
 };
 
@@ -80,7 +85,7 @@ void resume(Thread& thread) {
   thread.wait = Wait::kNothing;
 #if defined(__SANITIZE_ADDRESS__)
   void* fake_stack = nullptr;
-  __sanitizer_start_switch_fiber(&fake_stack, thread.stack.get(), kStackBytes);
+  __sanitizer_start_switch_fiber(&fake_stack, thread.stack, kStackBytes);
 #endif
   thread.fiber = std::move(thread.fiber).resume();
 #if defined(__SANITIZE_ADDRESS__)
@@ -91,10 +96,9 @@ void resume(Thread& thread) {
 // A fiber lives through all blocks of a launch: it runs the kernel, waits for the next block, runs
 // it again.
 void start(Thread& thread, const std::function<void()>& body) {
-  thread.stack = std::make_unique<char[]>(kStackBytes);
   context::stack_context stack;
   stack.size = kStackBytes;
-  stack.sp = thread.stack.get() + kStackBytes;
+  stack.sp = thread.stack + kStackBytes;
   const context::preallocated place(stack.sp, stack.size, stack);
   thread.fiber = context::fiber(
       std::allocator_arg, place, BorrowedStack{}, [&thread, &body](context::fiber&& scheduler) {
@@ -237,9 +241,9 @@ void run_grid(int64_t grid_x, int64_t grid_y, int64_t block_x, int64_t block_y, 
     });
     return;
   }
-  Block block;
-  block.threads.resize(count);
+  Block block(count);
   for (size_t i = 0; i < count; ++i) {
+    block.threads[i].stack = block.stacks.get() + i * kStackBytes;
     block.threads[i].index = index_of(i);
     start(block.threads[i], thread);
   }

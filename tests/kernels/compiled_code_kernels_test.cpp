@@ -1,0 +1,99 @@
+// What nvcc makes of the kernels: no register spills, and 128-bit loads in the memory-bound ones.
+#include <gtest/gtest.h>
+
+#include <cstdio>
+#include <fstream>
+#include <map>
+#include <regex>
+#include <set>
+#include <sstream>
+
+#include "tests/support/fixtures.h"
+
+namespace dorabooth::testing {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string run_command(const std::string& command) {
+  FILE* pipe = popen((command + " 2>&1").c_str(), "r");
+  if (pipe == nullptr) return "";
+  std::string output;
+  char buffer[4096];
+  while (const size_t n = fread(buffer, 1, sizeof(buffer), pipe)) output.append(buffer, n);
+  return pclose(pipe) == 0 ? output : "failed: " + output;
+}
+
+std::string nvcc() {
+  for (const char* path : {"/usr/local/cuda/bin/nvcc", "/usr/bin/nvcc"}) {
+    if (fs::exists(path)) return path;
+  }
+  return "";
+}
+
+class CompiledKernels : public ::testing::TestWithParam<std::string> {
+ protected:
+  void SetUp() override {
+    if (nvcc().empty()) GTEST_SKIP() << "there is no nvcc on this machine";
+    const fs::path source = source_dir() / "kernels" / (GetParam() + ".cu");
+    const std::string folder = folder_.path().string();
+    // One architecture: spills depend on registers a thread, the same on all that are built for.
+    report_ = run_command(nvcc() + " -std=c++17 -arch=sm_90 -cubin -Xptxas -v --keep --keep-dir " +
+                          folder + " -I" + source_dir().string() + " -o " + folder + "/k.cubin " +
+                          source.string());
+    std::ifstream file(folder_.path() / (GetParam() + ".ptx"));
+    std::stringstream text;
+    text << file.rdbuf();
+    ptx_ = text.str();
+  }
+
+  TemporaryFolder folder_;
+  std::string report_;
+  std::string ptx_;
+};
+
+TEST_P(CompiledKernels, SpillNoRegister) {
+  ASSERT_NE(report_.find("Compiling entry function"), std::string::npos) << report_;
+  static const std::regex spills("([0-9]+) bytes spill stores, ([0-9]+) bytes spill loads");
+  for (std::sregex_iterator match(report_.begin(), report_.end(), spills), end; match != end;
+       ++match) {
+    EXPECT_EQ((*match)[1].str(), "0") << report_;
+    EXPECT_EQ((*match)[2].str(), "0") << report_;
+  }
+}
+
+// The part of the PTX that is the kernel whose mangled name holds `name`.
+std::string entry(const std::string& ptx, const std::string& name) {
+  size_t at = 0;
+  while ((at = ptx.find(".entry ", at)) != std::string::npos) {
+    const size_t end = ptx.find("\n}", at);
+    const std::string body = ptx.substr(at, end - at);
+    if (body.substr(0, body.find('(')).find(name) != std::string::npos) return body;
+    at = end;
+  }
+  return "";
+}
+
+// ptxas turns a 16-byte ld.global into one LDG.128.
+TEST_P(CompiledKernels, LoadAndStore128BitsAtOnce) {
+  static const std::map<std::string, std::vector<std::string>> memory_bound = {
+      {"norms", {"square_sum_rows_kernelILi8E"}},
+      {"compose", {"compose_forward_kernelILi8E", "compose_backward_kernelILi8E"}},
+      {"merge", {"merge_rows_kernelILi8E"}},
+      {"optimizer", {"adamw_kernelILi4E", "square_sums_kernelILi4E", "scale_kernelILi4E"}},
+      {"dropout", {}},
+  };
+  static const std::regex wide(
+      "ld\\.global(\\.nc)?\\.v4\\.[bufs]32|ld\\.global(\\.nc)?\\.v2\\.[bufs]64");
+  for (const std::string& name : memory_bound.at(GetParam())) {
+    const std::string body = entry(ptx_, name);
+    ASSERT_FALSE(body.empty()) << name;
+    EXPECT_TRUE(std::regex_search(body, wide)) << name;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Files, CompiledKernels,
+                         ::testing::Values("norms", "compose", "merge", "optimizer", "dropout"));
+
+}  // namespace
+}  // namespace dorabooth::testing

@@ -1,0 +1,212 @@
+// Norms of the adapter core against double precision.
+#include <cmath>
+
+#include "tests/kernels/core_harness.h"
+
+namespace dorabooth::testing {
+namespace {
+
+struct Layer {
+  int64_t rows, columns, rank;
+  std::vector<float> weight, down, up;
+
+  Layer(int64_t rows_, int64_t columns_, int64_t rank_)
+      : rows(rows_),
+        columns(columns_),
+        rank(rank_),
+        weight(normal_values("weight", static_cast<size_t>(rows * columns), 0.05f)),
+        down(normal_values("down", static_cast<size_t>(rank * columns), 0.25f)),
+        up(normal_values("up", static_cast<size_t>(rows * rank), 0.1f)) {}
+
+  template <typename T>
+  std::vector<T> products(const std::vector<float>& left, int64_t count) const {  // left · downᵀ
+    std::vector<T> out(static_cast<size_t>(count * rank));
+    for (int64_t j = 0; j < count; ++j) {
+      for (int64_t k = 0; k < rank; ++k) {
+        double sum = 0;
+        for (int64_t i = 0; i < columns; ++i) {
+          sum += static_cast<double>(left[static_cast<size_t>(j * columns + i)]) *
+                 static_cast<double>(down[static_cast<size_t>(k * columns + i)]);
+        }
+        out[static_cast<size_t>(j * rank + k)] = static_cast<T>(sum);
+      }
+    }
+    return out;
+  }
+
+  double v(int64_t row, int64_t column, double scale) const {
+    double delta = 0;
+    for (int64_t k = 0; k < rank; ++k) {
+      delta += static_cast<double>(up[static_cast<size_t>(row * rank + k)]) *
+               static_cast<double>(down[static_cast<size_t>(k * columns + column)]);
+    }
+    return static_cast<double>(weight[static_cast<size_t>(row * columns + column)]) + scale * delta;
+  }
+};
+
+struct Norms {
+  std::vector<float> square_sums, norm, gain;
+};
+
+Norms run_norms(const Backend& backend, const Layer& layer, float scale,
+                const std::vector<float>* magnitude) {
+  const auto memory = backend.memory();
+  const auto rows = static_cast<size_t>(layer.rows);
+  SquareSumRowsArgs squares;
+  squares.on = backend.on;
+  squares.weight = memory->put(layer.weight);
+  squares.rows = layer.rows;
+  squares.columns = layer.columns;
+  squares.square_sums = memory->put(std::vector<float>(rows));
+  backend.core->square_sum_rows(squares);
+  Norms result;
+  result.square_sums = memory->get(squares.square_sums, rows);
+
+  std::vector<float> root(rows);
+  for (size_t i = 0; i < rows; ++i) root[i] = std::sqrt(result.square_sums[i]);
+  RowNormArgs norms;
+  norms.on = backend.on;
+  norms.cross = memory->put(layer.products<float>(layer.weight, layer.rows));
+  norms.gram = memory->put(layer.products<float>(layer.down, layer.rank));
+  norms.up = memory->put(layer.up);
+  norms.square_sums = squares.square_sums;
+  norms.magnitude = memory->put(magnitude != nullptr ? *magnitude : root);
+  norms.scale = scale;
+  norms.rows = layer.rows;
+  norms.rank = layer.rank;
+  norms.norm = memory->put(std::vector<float>(rows));
+  norms.gain = memory->put(std::vector<float>(rows));
+  backend.core->row_norm(norms);
+  result.norm = memory->get(norms.norm, rows);
+  result.gain = memory->get(norms.gain, rows);
+  return result;
+}
+
+TEST(SquareSumRows, EqualsDoublePrecisionInEveryType) {
+  for (const int64_t columns : {int64_t{7}, int64_t{64}, int64_t{1288}, int64_t{2051}}) {
+    const int64_t rows = 13;
+    const auto count = static_cast<size_t>(rows * columns);
+    for (const ElementType type : kTypes) {
+      const std::vector<float> weight = rounded(type, normal_values("rows", count));
+      std::vector<double> exact;
+      std::vector<float> naive;
+      for (int64_t j = 0; j < rows; ++j) {
+        double sum = 0;
+        float plain = 0;
+        for (int64_t i = 0; i < columns; ++i) {
+          const float x = weight[static_cast<size_t>(j * columns + i)];
+          sum += static_cast<double>(x) * static_cast<double>(x);
+          plain += x * x;
+        }
+        exact.push_back(sum);
+        naive.push_back(plain);
+      }
+      for (const Backend& backend : backends()) {
+        SCOPED_TRACE(backend.name + ", " + type_name(type) + ", " + std::to_string(columns));
+        const auto memory = backend.memory();
+        SquareSumRowsArgs args;
+        args.on = backend.on;
+        args.weight = memory->put_as(type, weight);
+        args.type = type;
+        args.rows = rows;
+        args.columns = columns;
+        args.square_sums = memory->put(std::vector<float>(static_cast<size_t>(rows)));
+        backend.core->square_sum_rows(args);
+        const auto actual = memory->get(args.square_sums, static_cast<size_t>(rows));
+        expect_within_twice_naive(actual, naive, exact, ElementType::kFloat32);
+      }
+    }
+  }
+}
+
+TEST(RowNorm, EqualsTheNormOfTheMaterialisedMatrix) {
+  for (const int64_t rank : {int64_t{1}, int64_t{4}, int64_t{16}, int64_t{70}}) {
+    const Layer layer(19, 40, rank);
+    const float scale = 1.7f;
+    std::vector<double> exact;
+    std::vector<float> naive;
+    for (int64_t j = 0; j < layer.rows; ++j) {
+      double sum = 0;
+      float plain = 0;
+      for (int64_t i = 0; i < layer.columns; ++i) {
+        const double v = layer.v(j, i, static_cast<double>(scale));
+        sum += v * v;
+        plain += static_cast<float>(v) * static_cast<float>(v);
+      }
+      exact.push_back(std::sqrt(sum));
+      naive.push_back(std::sqrt(plain));
+    }
+    // The inputs U, G and |W|² are rounded to fp32 themselves: a few roundings of the largest norm.
+    for (float& value : naive) value *= 1.0f + 2e-7f;
+    for (const Backend& backend : backends()) {
+      SCOPED_TRACE(backend.name + ", rank " + std::to_string(rank));
+      const std::vector<float> magnitude(static_cast<size_t>(layer.rows), 2.0f);
+      const Norms norms = run_norms(backend, layer, scale, &magnitude);
+      expect_within_twice_naive(norms.norm, naive, exact, ElementType::kFloat32);
+      for (size_t i = 0; i < norms.norm.size(); ++i) {
+        EXPECT_EQ(norms.gain[i], 2.0f / norms.norm[i]);
+      }
+    }
+  }
+}
+
+TEST(RowNorm, ZeroBGivesTheBaseNormAndGainOneExactly) {
+  Layer layer(21, 48, 5);
+  std::fill(layer.up.begin(), layer.up.end(), 0.0f);
+  for (const Backend& backend : backends()) {
+    SCOPED_TRACE(backend.name);
+    const Norms norms = run_norms(backend, layer, 1.3f, nullptr);
+    for (size_t i = 0; i < norms.norm.size(); ++i) {
+      EXPECT_EQ(norms.norm[i], std::sqrt(norms.square_sums[i]));
+      EXPECT_EQ(norms.gain[i], 1.0f);
+    }
+  }
+}
+
+TEST(RowNorm, AZeroRowHasGainOne) {
+  Layer layer(9, 16, 2);
+  std::fill_n(layer.weight.begin(), 16, 0.0f);
+  std::fill_n(layer.up.begin(), 2, 0.0f);
+  const std::vector<float> magnitude(9, 3.0f);
+  for (const Backend& backend : backends()) {
+    SCOPED_TRACE(backend.name);
+    const Norms norms = run_norms(backend, layer, 1.0f, &magnitude);
+    EXPECT_EQ(norms.norm[0], 0.0f);
+    EXPECT_EQ(norms.gain[0], 1.0f);
+    EXPECT_TRUE(std::isfinite(norms.gain[1]));
+  }
+}
+
+TEST(ColumnSquareSums, AddUpOverBlocksOfRows) {
+  const Layer layer(21, 300, 3);
+  const double scale = 0.5;
+  for (const Backend& backend : backends()) {
+    SCOPED_TRACE(backend.name);
+    const auto memory = backend.memory();
+    const auto columns = static_cast<size_t>(layer.columns);
+    const float* weight = memory->put(layer.weight);
+    const float* up = memory->put(layer.up);
+    ColumnSquareSumsArgs args;
+    args.on = backend.on;
+    args.down = memory->put(layer.down);
+    args.scale = 0.5f;
+    args.columns = layer.columns;
+    args.rank = layer.rank;
+    args.sums = memory->put(std::vector<double>(columns));
+    for (const int64_t first : {int64_t{0}, int64_t{8}}) {
+      args.weight = weight + first * layer.columns;
+      args.up = up + first * layer.rank;
+      args.rows = first == 0 ? 8 : layer.rows - 8;
+      backend.core->column_square_sums(args);
+    }
+    const auto sums = memory->get(args.sums, columns);
+    for (int64_t i = 0; i < layer.columns; ++i) {
+      double exact = 0;
+      for (int64_t j = 0; j < layer.rows; ++j) exact += std::pow(layer.v(j, i, scale), 2);
+      ASSERT_NEAR(sums[static_cast<size_t>(i)], exact, 1e-6 * exact) << i;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace dorabooth::testing
