@@ -63,6 +63,8 @@ struct TrainConfig : ModelOptions {
   double adam_weight_decay_text_encoder = 1e-3;
   double adam_epsilon = 1e-8;
   double max_grad_norm = 1.0;
+  bool prodigy_use_bias_correction = true;
+  bool prodigy_safeguard_warmup = true;
 
   std::string output_dir = "lora-dreambooth-model";
   int64_t checkpointing_steps = 500;

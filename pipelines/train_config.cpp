@@ -124,6 +124,10 @@ void add_optimization_fields(FieldList<TrainConfig>& f) {
       .at_least(0);
   f.add("adam_epsilon", &TrainConfig::adam_epsilon, "Added to the root of the second moment.")
       .above(0);
+  f.add("prodigy_use_bias_correction", &TrainConfig::prodigy_use_bias_correction,
+        "Prodigy: Adam's bias correction.");
+  f.add("prodigy_safeguard_warmup", &TrainConfig::prodigy_safeguard_warmup,
+        "Prodigy: keep the warm-up's learning rate out of the estimate.");
   f.add("max_grad_norm", &TrainConfig::max_grad_norm,
         "Gradients of one adapter are scaled down to this total norm; 0: never.")
       .at_least(0);

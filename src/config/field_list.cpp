@@ -83,7 +83,11 @@ bool has_type(FieldType type, const json& value) {
   return false;
 }
 
-std::string number_text(double value) { return json(value).dump(); }
+std::string number_text(double value) {
+  return std::floor(value) == value && std::abs(value) < 1e15
+             ? std::to_string(static_cast<int64_t>(value))
+             : json(value).dump();
+}
 
 std::string bounds_text(const Field& field) {
   const std::string low = field.minimum ? (field.minimum_excluded ? "above " : "at least ") +
