@@ -157,6 +157,7 @@ Header jpeg_header(std::string_view bytes) {
 
 Pixels decode_jpeg(std::string_view bytes) {
   const Header header = jpeg_header(bytes);
+  check_huffman_tables(bytes);
   Pixels pixels = decode(bytes);
   pixels.orientation = header.orientation;
   for (const JpegSegment& segment : jpeg_segments(bytes)) {

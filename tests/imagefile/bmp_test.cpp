@@ -11,7 +11,7 @@ namespace {
 using testing::message_of;
 using testing::sample_image;
 
-void put(std::string& bytes, uint32_t value, int count) {
+void put(std::string& bytes, uint64_t value, int count) {
   for (int i = 0; i < count; ++i) bytes += static_cast<char>((value >> (8 * i)) & 0xff);
 }
 

@@ -136,6 +136,28 @@ TEST(Jpeg, EveryTruncationIsAnErrorWithTheName) {
   }
 }
 
+TEST(Jpeg, HuffmanTableOfTooManyCodesIsRefused) {
+  // stb_image would write the 257th code past the end of its table; also between progressive scans.
+  const std::string bytes = progressive_jpeg();
+  size_t tables = 0;
+  for (size_t at = bytes.find("\xff\xc4"); at != std::string::npos;
+       at = bytes.find("\xff\xc4", at + 1)) {
+    std::string damaged = bytes;
+    damaged[at + 20] = '\xff';  // codes of 16 bits
+    damaged[at + 19] = '\x10';  // and of 15
+    const std::string message = message_of([&] { decode_picture(damaged, "x.jpg"); });
+    EXPECT_NE(message.find("codes, more than 256"), std::string::npos) << message;
+    ++tables;
+  }
+  EXPECT_GE(tables, 3u);
+}
+
+TEST(Jpeg, DataAfterThePictureDoesNotMatter) {
+  // Phones append a film or a second picture.
+  const std::string film = std::string("\xff\xc4\xff\xff", 4) + std::string(400, '\xf0');
+  EXPECT_EQ(decode_picture(progressive_jpeg() + film, "x.jpg").image.width, 16);
+}
+
 TEST(Jpeg, DamageIsAnErrorOrTheSamePictureTwiceButNeverACrash) {
   const std::string bytes = progressive_jpeg();
   const auto outcome = [](const std::string& damaged) {
