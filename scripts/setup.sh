@@ -102,8 +102,8 @@ private_pip() {
 }
 
 run_pip() { # run_pip ARGUMENTS…: one sentence where it fails
-  mkdir -p "$cache/tmp"
-  if TMPDIR=$cache/tmp PIP_DISABLE_PIP_VERSION_CHECK=1 "$pip" "$@" 2>"$cache/pip.log" >&3; then return; fi
+  mkdir -p "$cache/tmp" # in it pip keeps what is complete of a broken run
+  if TMPDIR=$cache/tmp PIP_CACHE_DIR=$cache/tmp/pip PIP_DISABLE_PIP_VERSION_CHECK=1 "$pip" "$@" 2>"$cache/pip.log" >&3; then return; fi
   if grep -qi 'no space left' "$cache/pip.log"; then
     die "the disk became full during the download ($cache); wheels that are complete are kept."
   fi
@@ -182,7 +182,7 @@ unpack_all() {
   unpack "$cache/$(file_of nvidia-cuda-cupti)" "$fresh" '*/libcupti.so.13' '*.dist-info/licenses/*'
   if [ "$cuda" = yes ]; then
     for wheel in "$cuda_wheels"/nvidia_*.whl; do
-      unpack "$wheel" "$fresh" 'nvidia/*/lib/*.so*' '*.dist-info/*icense*'
+      unpack "$wheel" "$fresh" 'nvidia/*.so*' '*.dist-info/*'
     done
   fi
   wanted_stamp >"$fresh/setup.stamp"
