@@ -4,6 +4,7 @@
 #include "src/base/error.h"
 #include "src/model/assets.h"
 #include "src/model/load.h"
+#include "src/nn/linear_layers.h"
 
 namespace dorabooth {
 
@@ -72,10 +73,8 @@ void check_tokenizer(const fs::path& path, const Tokenizer& tokenizer, const Cli
 void append_linear_layers(const std::string& prefix, torch::nn::Module* model,
                           LinearLayers& layers) {
   if (!model) return;
-  for (const auto& item : model->named_modules(/*name_prefix=*/"", /*include_self=*/false)) {
-    if (auto* linear = dynamic_cast<nn::Linear*>(item.value().get())) {
-      layers.emplace_back(prefix + item.key(), linear);
-    }
+  for (const auto& [name, layer] : nn::linear_layers(*model)) {
+    layers.emplace_back(prefix + name, layer);
   }
 }
 

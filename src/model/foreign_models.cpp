@@ -79,6 +79,7 @@ int64_t cross_width(const SafetensorsFile& file) {
 }
 
 void refuse_by_channels(const fs::path& path, int64_t in_channels, int64_t out_channels) {
+  if (in_channels == 0 || out_channels == 0) return;  // unknown: the loader will say
   if (in_channels == 2 * out_channels + 1) refuse(path, kInpainting);
   if (in_channels == 2 * out_channels) refuse(path, kEditing);
 }

@@ -48,6 +48,12 @@ void check_both_ways(const std::vector<nn::LayerParameter>& parameters, const We
        listed(left_over, "left over"), listed(mis_shaped, "mis-shaped"));
 }
 
+// Convolutions with a window are reordered when they are assigned (nn/conv2d.h): the mapped pages
+// would be read once and stay as dead weight.
+bool is_window(const std::vector<int64_t>& shape) {
+  return shape.size() == 4 && shape[2] * shape[3] > 1;
+}
+
 }  // namespace
 
 void load_weights(torch::nn::Module& module, const Weights& weights, const LoadTarget& target) {
@@ -55,7 +61,7 @@ void load_weights(torch::nn::Module& module, const Weights& weights, const LoadT
   check_both_ways(parameters, weights);
   for (const nn::LayerParameter& parameter : parameters) {
     const StoredTensor& stored = weights.at(parameter.full_name);
-    const bool mapped = target.in_place && target.device.is_cpu() &&
+    const bool mapped = target.in_place && target.device.is_cpu() && !is_window(stored.shape) &&
                         scalar_type(stored.entry->dtype) == target.dtype;
     parameter.layer->assign(parameter.name,
                             mapped ? weights.tensor(stored.name)
