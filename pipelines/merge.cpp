@@ -1,0 +1,122 @@
+// One pass over the base's tensors: read, merge, write. Nothing is visible under the output's name
+// before all of it is written.
+#include "pipelines/merge.h"
+
+#include <ATen/ATen.h>
+
+#include <nlohmann/json.hpp>
+
+#include "pipelines/base_loading.h"
+#include "pipelines/merge_output.h"
+#include "pipelines/merge_source.h"
+#include "pipelines/step_meter.h"
+#include "src/base/atomic_file.h"
+#include "src/base/error.h"
+#include "src/device/device.h"
+
+namespace dorabooth {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+namespace {
+
+void check_request(const MergeRequest& request) {
+  if (request.pretrained_model_name_or_path.empty()) {
+    throw UsageError("--pretrained_model_name_or_path is missing: it names the base");
+  }
+  if (request.adapter_path.empty()) throw UsageError("--adapter_path is missing: nothing to merge");
+  const bool folder = request.layout == "diffusers";
+  if (folder && (!request.output_dir || request.output)) {
+    throw UsageError("--layout diffusers writes a folder: give --output_dir and no --output");
+  }
+  if (!folder && (!request.output || request.output_dir)) {
+    throw UsageError(
+        concat("--layout ", request.layout, " writes one file: give --output and no --output_dir"));
+  }
+}
+
+fs::path target_of(const MergeRequest& request) {
+  return request.layout == "diffusers" ? *request.output_dir : *request.output;
+}
+
+void check_target(const MergeRequest& request) {
+  const fs::path target = target_of(request);
+  if (!fs::exists(target)) return;
+  const fs::path base = request.pretrained_model_name_or_path;
+  if (fs::exists(base) && fs::equivalent(target, base)) {
+    fail(target.string(), " is the base itself: give another output");
+  }
+  const bool ours =
+      request.layout != "diffusers"
+          ? fs::is_regular_file(target)
+          : fs::is_directory(target) && (fs::is_empty(target) || fs::exists(target / kReceiptName));
+  if (!ours)
+    fail(target.string(), " exists and is no earlier result of merge: give another output");
+}
+
+json receipt_json(const MergeRequest& request, const MergeSource& source,
+                  const std::vector<MergedLayer>& layers, double largest_forward_error) {
+  json receipt = {{"base", request.pretrained_model_name_or_path},
+                  {"adapters", source.receipt()},
+                  {"strength_rule", request.strength_rule},
+                  {"layout", request.layout},
+                  {"dtype", request.dtype.value_or("each tensor's own")},
+                  {"largest_forward_error", largest_forward_error}};
+  for (const MergedLayer& layer : layers) {
+    receipt["layers"][layer.module] = {{"largest_change", layer.largest_change},
+                                       {"rounding", layer.rounding},
+                                       {"forward_error", layer.forward_error}};
+  }
+  return receipt;
+}
+
+}  // namespace
+
+MergeReport merge(const MergeRequest& request, Progress& progress, std::stop_token stop) {
+  check_request(request);
+  open_device("cpu");
+  check_target(request);
+  const Log log = log_to(progress);
+  const Checkpoint checkpoint =
+      Checkpoint::open(request.pretrained_model_name_or_path, request.variant.value_or(""),
+                       request.config_dir.value_or(""));
+  for (const std::string& note : checkpoint.notes()) log.info(note);
+  const MergeSource source(checkpoint, request.adapter_path,
+                           parse_strength_rule(request.strength_rule));
+  std::optional<at::ScalarType> dtype;
+  if (request.dtype) dtype = dtype_of_name(*request.dtype);
+
+  MergeReport report;
+  const fs::path target = target_of(request);
+  MergeOutput output(checkpoint, request.layout, target, dtype);
+  StepMeter meter(progress, "merge", output.tensor_count());
+  output.write(
+      [&](Component component, const std::string& name, at::ScalarType type) {
+        at::Tensor tensor = source.tensor(component, name, type, report.layers);
+        meter.step();
+        return tensor;
+      },
+      stop);
+  if (stop.stop_requested()) {
+    report.stopped = true;
+    return report;
+  }
+  for (const MergedLayer& layer : report.layers) {
+    report.largest_forward_error = std::max(report.largest_forward_error, layer.forward_error);
+  }
+  const json receipt = receipt_json(request, source, report.layers, report.largest_forward_error);
+  output.publish(receipt.dump(2) + "\n");
+  report.path = target.string();
+  report.receipt = output.receipt_path().string();
+  if (report.layers.size() < source.modules().size()) {
+    log.warning(concat(source.modules().size() - report.layers.size(), " of ",
+                       source.modules().size(),
+                       " adapted modules lie in text encoders, which the layout ", request.layout,
+                       " does not hold"));
+  }
+  progress.on(SavedEvent{report.path});
+  return report;
+}
+
+}  // namespace dorabooth
