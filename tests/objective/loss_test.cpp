@@ -1,0 +1,122 @@
+// Losses, weights and targets against values worked out by hand.
+#include "src/objective/loss.h"
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "src/base/error.h"
+#include "src/objective/target.h"
+
+namespace dorabooth {
+namespace {
+
+// Betas that make the cumulative alphas 0.8, 0.4, 0.1: snr 4, 2/3, 1/9.
+Ddpm three_steps() {
+  SchedulerConfig config;
+  config.num_train_timesteps = 3;
+  config.trained_betas = std::vector<double>{0.2, 0.5, 0.75};
+  return Ddpm(config);
+}
+
+at::Tensor rows(const std::vector<float>& values, int64_t width) {
+  return at::tensor(values).view({-1, width});
+}
+
+void expect_values(const at::Tensor& actual, const std::vector<float>& expected) {
+  ASSERT_EQ(actual.numel(), static_cast<int64_t>(expected.size()));
+  for (size_t i = 0; i < expected.size(); ++i) {
+    EXPECT_NEAR(actual.flatten()[static_cast<int64_t>(i)].item<float>(), expected[i],
+                1e-5 * std::abs(expected[i]) + 1e-6)
+        << i;
+  }
+}
+
+TEST(Target, IsNoiseVelocityOrSample) {
+  const Ddpm ddpm = three_steps();
+  const at::Tensor x0 = rows({2, -1}, 1);
+  const at::Tensor noise = rows({3, 5}, 1);
+  const at::Tensor timesteps = at::tensor(std::vector<int64_t>{0, 1});
+  expect_values(training_target("epsilon", ddpm, x0, noise, timesteps), {3, 5});
+  expect_values(training_target("sample", ddpm, x0, noise, timesteps), {2, -1});
+  expect_values(
+      training_target("v_prediction", ddpm, x0, noise, timesteps),
+      {std::sqrt(0.8f) * 3 - std::sqrt(0.2f) * 2, std::sqrt(0.4f) * 5 + std::sqrt(0.6f) * 1});
+  EXPECT_THROW(training_target("flow", ddpm, x0, noise, timesteps), Error);
+}
+
+TEST(Loss, IsTheMeanOverRowsOfTheWeightedMeanSquare) {
+  const at::Tensor prediction = rows({1, 2, 3, 4}, 2);
+  const at::Tensor target = rows({0, 0, 3, 2}, 2);
+  expect_values(mse_by_sample(prediction, target), {2.5, 2});
+  expect_values(weighted_mse(prediction, target, {}), {2.25});
+  expect_values(weighted_mse(prediction, target, at::tensor(std::vector<float>{2, 0.5})), {3});
+}
+
+TEST(Loss, IsComputedInFp32) {
+  // 1 + 2^-7 squared difference would vanish in bf16 sums.
+  const at::Tensor prediction = at::full({1, 1000}, 1.0078125, at::kBFloat16);
+  const at::Tensor loss = weighted_mse(prediction, at::zeros({1, 1000}), {});
+  EXPECT_EQ(loss.scalar_type(), at::kFloat);
+  EXPECT_NEAR(loss.item<float>(), 1.0078125 * 1.0078125, 1e-5);
+}
+
+TEST(Loss, OtherShapesAreRefused) {
+  EXPECT_THROW(mse_by_sample(at::zeros({2, 3}), at::zeros({2, 4})), Error);
+  EXPECT_THROW(weighted_mse(at::zeros({2, 3}), at::zeros({2, 3}), at::ones({3})), Error);
+}
+
+TEST(MinSnr, CapsTheWeightOfEasyTimesteps) {
+  const at::Tensor snr = at::tensor(std::vector<float>{20, 5, 0.5, 0});
+  expect_values(min_snr_weights(snr, 5, "epsilon", SnrForm::kAddOne), {0.25, 1, 1, 1});
+  expect_values(min_snr_weights(snr, 5, "v_prediction", SnrForm::kAddOne), {1.25, 2, 2, 2});
+  expect_values(min_snr_weights(snr, 5, "v_prediction", SnrForm::kPaper),
+                {5.0f / 21, 5.0f / 6, 0.5f / 1.5f, 0});
+  expect_values(min_snr_weights(snr, 5, "sample", SnrForm::kPaper), {5, 5, 0.5, 0});
+  EXPECT_THROW(min_snr_weights(snr, 0, "epsilon", SnrForm::kAddOne), Error);
+}
+
+TEST(TrainingLoss, AddsTheWeightedLossOfTheClassRows) {
+  ObjectiveConfig config;
+  config.prior_loss_weight = 0.5;
+  const at::Tensor prediction = rows({1, 2, 3, 4}, 1);
+  const at::Tensor target = at::zeros({4, 1});
+  const at::Tensor timesteps = at::tensor(std::vector<int64_t>{0, 1, 2, 0});
+  const TrainingLoss loss = training_loss(config, three_steps(), prediction, target, timesteps, 2);
+  expect_values(loss.instance, {2.5});
+  expect_values(loss.prior, {12.5});
+  expect_values(loss.total, {8.75});
+  const TrainingLoss without =
+      training_loss(config, three_steps(), prediction, target, timesteps, 0);
+  expect_values(without.total, {7.5});
+  EXPECT_FALSE(without.prior.defined());
+}
+
+TEST(TrainingLoss, MinSnrWeighsInstanceRowsOnly) {
+  ObjectiveConfig config;
+  config.snr_gamma = 1;
+  const at::Tensor prediction = rows({1, 2, 3}, 1);
+  const at::Tensor timesteps = at::tensor(std::vector<int64_t>{0, 1, 0});
+  const TrainingLoss loss =
+      training_loss(config, three_steps(), prediction, at::zeros({3, 1}), timesteps, 1);
+  // snr 4 gives weight 1/4, snr 2/3 gives 1.
+  expect_values(loss.instance, {(0.25f * 1 + 1 * 4) / 2});
+  expect_values(loss.prior, {9});
+}
+
+TEST(TrainingLoss, GradientsReachThePrediction) {
+  const at::Tensor prediction = rows({1, 2}, 1).requires_grad_();
+  const at::Tensor timesteps = at::tensor(std::vector<int64_t>{0, 1});
+  training_loss({}, three_steps(), prediction, at::zeros({2, 1}), timesteps, 0).total.backward();
+  expect_values(prediction.grad(), {1, 2});
+}
+
+TEST(TrainingLoss, ABatchOfClassRowsOnlyIsRefused) {
+  const at::Tensor timesteps = at::tensor(std::vector<int64_t>{0, 1});
+  EXPECT_THROW(training_loss({}, three_steps(), at::zeros({2, 1}), at::zeros({2, 1}), timesteps, 2),
+               Error);
+}
+
+}  // namespace
+}  // namespace dorabooth
