@@ -18,10 +18,10 @@
 
 namespace dorabooth::simt {
 
-thread_local Index threadIdx;
-thread_local Index blockIdx;
-thread_local Index blockDim;
-thread_local Index gridDim;
+constinit thread_local Index threadIdx;
+constinit thread_local Index blockIdx;
+constinit thread_local Index blockDim;
+constinit thread_local Index gridDim;
 
 namespace {
 
@@ -45,6 +45,7 @@ struct Thread {
   int line = 0;
   uint64_t slot = 0;
   Index index;
+  bool launch_is_over = false;
   std::exception_ptr error;
 #if defined(__SANITIZE_ADDRESS__)
   void* fake_stack = nullptr;
@@ -106,7 +107,7 @@ void start(Thread& thread, const std::function<void()>& body) {
         __sanitizer_finish_switch_fiber(nullptr, &thread.scheduler_bottom, &thread.scheduler_size);
 #endif
         thread.scheduler = std::move(scheduler);
-        for (;;) {
+        while (!thread.launch_is_over) {
           try {
             body();
           } catch (const context::detail::forced_unwind&) {
@@ -117,6 +118,9 @@ void start(Thread& thread, const std::function<void()>& body) {
           }
           suspend(thread, Wait::kNextBlock, 0);
         }
+#if defined(__SANITIZE_ADDRESS__)
+        __sanitizer_start_switch_fiber(nullptr, thread.scheduler_bottom, thread.scheduler_size);
+#endif
         return std::move(thread.scheduler);
       });
 }
@@ -252,6 +256,10 @@ void run_grid(int64_t grid_x, int64_t grid_y, int64_t block_x, int64_t block_y, 
     ~Current() { current_block = nullptr; }
   } current(&block);
   for_each_block(grid_x, grid_y, [&] { run_block(block.threads, order, shuffle); });
+  for (Thread& each : block.threads) {
+    each.launch_is_over = true;
+    resume(each);
+  }
 }
 
 void block_barrier(int line) { suspend(this_thread(), Wait::kBlock, line); }

@@ -22,11 +22,12 @@ struct Index {
   unsigned z = 0;
 };
 
-// Variables, not macros: CUDA's headers have parameters of these names. Set before a fiber resumes.
-extern thread_local Index threadIdx;
-extern thread_local Index blockIdx;
-extern thread_local Index blockDim;
-extern thread_local Index gridDim;
+// Variables, not macros: CUDA's headers have parameters of these names. Set before a fiber resumes;
+// constinit, so that each use is a plain access.
+extern constinit thread_local Index threadIdx;
+extern constinit thread_local Index blockIdx;
+extern constinit thread_local Index blockDim;
+extern constinit thread_local Index gridDim;
 
 enum class Order { kForward, kReverse, kShuffled };
 
