@@ -1,0 +1,163 @@
+// CLI11 splits the words; the field list gives them their meaning.
+#include "ui/cli/arguments.h"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "src/base/error.h"
+
+namespace dorabooth {
+
+using nlohmann::json;
+
+namespace {
+
+bool is_truth_word(const std::string& word) {
+  static const std::vector<std::string> words = {"true", "false", "1",  "0",
+                                                 "yes",  "no",    "on", "off"};
+  return std::find(words.begin(), words.end(), word) != words.end();
+}
+
+// A bare "--flag" of a boolean field becomes "--flag=true"; "--flag false" stays.
+std::vector<std::string> with_explicit_booleans(const FieldTable& table,
+                                                std::vector<std::string> arguments) {
+  for (size_t i = 0; i < arguments.size(); ++i) {
+    std::string& word = arguments[i];
+    if (word.rfind("--", 0) != 0) continue;
+    const Field* field = table.find(word.substr(2));
+    const bool has_value = i + 1 < arguments.size() && is_truth_word(arguments[i + 1]);
+    if (field != nullptr && field->type == FieldType::kBool && !has_value) word += "=true";
+  }
+  return arguments;
+}
+
+CLI::Option* add_value_option(CLI::App& app, const std::string& name) {
+  return app.add_option(name)->expected(1)->allow_extra_args(false)->multi_option_policy(
+      CLI::MultiOptionPolicy::TakeAll);
+}
+
+json read_json_file(const std::string& path) {
+  std::ifstream file(path);
+  if (!file) throw UsageError(concat("--config ", path, ": cannot be read"));
+  try {
+    return json::parse(file);
+  } catch (const json::exception& error) {
+    throw UsageError(concat("--config ", path, ": not JSON: ", error.what()));
+  }
+}
+
+void refuse_unknown(const std::vector<std::string>& remaining, const FieldTable& table) {
+  if (remaining.empty()) return;
+  const auto is_flag = [](const std::string& word) { return word.rfind("-", 0) == 0; };
+  const auto flag = std::find_if(remaining.begin(), remaining.end(), is_flag);
+  if (flag == remaining.end())
+    throw UsageError(concat("unexpected argument '", remaining.front(), "'"));
+  const std::string name = flag->substr(0, flag->find('='));
+  std::vector<std::string> known = {"--config", "--print_config", "--json", "--help"};
+  for (const std::string& field : table.names()) known.push_back("--" + field);
+  throw UsageError(concat("unknown flag ", name, did_you_mean(name, known)));
+}
+
+void apply(const FieldTable& table, void* request, const Field& field,
+           const std::vector<std::string>& values) {
+  if (field.type == FieldType::kTextList) {
+    const bool clears = field.optional && values.size() == 1 && values.front() == "none";
+    return table.set(request, field, clears ? json(nullptr) : json(values), "--" + field.name);
+  }
+  std::string text = values.back();
+  if (field.type == FieldType::kIntegerList || field.type == FieldType::kNumberList)
+    text = CLI::detail::join(values, ",");
+  table.set_text(request, field, text);
+}
+
+void parse(CLI::App& app, std::vector<std::string> arguments) {
+  std::reverse(arguments.begin(), arguments.end());
+  try {
+    app.parse(std::move(arguments));
+  } catch (const CLI::ParseError& error) {
+    throw UsageError(error.what());
+  }
+}
+
+struct ParsedFlag {
+  const Field* field;
+  CLI::Option* option;
+};
+
+// Flags of the scripts that are not ours, hidden from help; checks what was given of them.
+class ForeignOptions {
+ public:
+  ForeignOptions(CLI::App& app, const std::vector<ForeignFlag>& flags) {
+    for (const ForeignFlag& flag : flags) {
+      const std::string name = concat("--", flag.name);
+      options_.push_back(
+          {&flag, flag.takes_value ? add_value_option(app, name) : app.add_flag(name)});
+    }
+  }
+
+  void check(std::vector<std::string>& notes) const {
+    for (const auto& [flag, option] : options_) {
+      if (option->count() == 0) continue;
+      const std::string value = flag->takes_value ? option->results().back() : "";
+      const std::string note = foreign_flag_note(*flag, value);
+      if (!note.empty()) notes.push_back(note);
+    }
+  }
+
+ private:
+  std::vector<std::pair<const ForeignFlag*, CLI::Option*>> options_;
+};
+
+}  // namespace
+
+ReadArguments read_arguments(const CommandText& command, const FieldTable& table, void* request,
+                             const std::vector<std::string>& arguments, std::ostream& out,
+                             const std::vector<ForeignFlag>& foreign) {
+  CLI::App app(command.summary, command.name);
+  app.set_help_flag();
+  app.allow_extras();
+  const CLI::Option* help = app.add_flag("--help,-h");
+  const CLI::Option* print_config = app.add_flag("--print_config");
+  const CLI::Option* as_json = command.has_json ? app.add_flag("--json") : nullptr;
+  CLI::Option* config = add_value_option(app, "--config");
+  std::vector<ParsedFlag> flags;
+  for (const Field& field : table.fields()) {
+    const bool positional = field.name == command.positional;
+    flags.push_back(
+        {&field, add_value_option(app, (positional ? field.name + "," : "") + "--" + field.name)});
+  }
+  const ForeignOptions scripts(app, foreign);
+  parse(app, with_explicit_booleans(table, arguments));
+
+  ReadArguments result;
+  result.json = as_json != nullptr && as_json->count() > 0;
+  if (help->count() > 0) {
+    out << help_text(command, table, request);
+    result.done = true;
+    return result;
+  }
+  refuse_unknown(app.remaining(), table);
+  scripts.check(result.notes);
+  for (const std::string& path : config->results())
+    table.from_json(request, read_json_file(path), path);
+  for (const auto& [field, option] : flags) {
+    if (option->count() == 0) continue;
+    std::vector<std::string> values;
+    for (const std::string& given : option->results()) {
+      std::string note;
+      const auto value = foreign.empty() ? given : value_from_scripts(field->name, given, note);
+      if (!note.empty()) result.notes.push_back(note);
+      if (value) values.push_back(*value);
+    }
+    if (!values.empty()) apply(table, request, *field, values);
+  }
+  if (print_config->count() > 0) {
+    out << table.to_json(request).dump(2) << '\n';
+    result.done = true;
+  }
+  return result;
+}
+
+}  // namespace dorabooth

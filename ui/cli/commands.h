@@ -1,0 +1,26 @@
+// The subcommands: each reads its arguments, runs one pipeline, and prints the report. Returns the
+// exit status; throws for the rest (UsageError: status 2, anything else: 1).
+#pragma once
+
+#include <iosfwd>
+#include <string>
+#include <vector>
+
+namespace dorabooth {
+
+struct Streams {
+  std::ostream& out;     // results
+  std::ostream& errors;  // progress, notes, messages
+};
+
+using Arguments = std::vector<std::string>;
+
+int train_command(const Arguments& arguments, const Streams& streams);
+int sample_command(const Arguments& arguments, const Streams& streams);
+int compare_command(const Arguments& arguments, const Streams& streams);
+int evaluate_command(const Arguments& arguments, const Streams& streams);
+int merge_command(const Arguments& arguments, const Streams& streams);
+int inspect_command(const Arguments& arguments, const Streams& streams);
+int bench_command(const Arguments& arguments, const Streams& streams);
+
+}  // namespace dorabooth

@@ -1,0 +1,63 @@
+// dorabooth evaluate
+#include "pipelines/evaluate.h"
+
+#include <iomanip>
+#include <nlohmann/json.hpp>
+
+#include "src/device/device.h"
+#include "ui/cli/arguments.h"
+#include "ui/cli/commands.h"
+#include "ui/cli/progress_line.h"
+#include "ui/cli/stop_signals.h"
+
+namespace dorabooth {
+
+namespace {
+
+const CommandText kText = {
+    "evaluate",
+    "Denoising loss of base and adapters on captioned pictures, at fixed noise and timesteps.", "",
+    true};
+
+nlohmann::json to_json(const EvaluateReport& report) {
+  nlohmann::json rows = nlohmann::json::array();
+  for (const EvaluateRow& row : report.rows)
+    rows.push_back(
+        {{"name", row.name}, {"loss", row.loss}, {"relative_to_base", row.relative_to_base}});
+  return {{"rows", rows}, {"pictures", report.pictures}, {"stopped", report.stopped}};
+}
+
+void print(const EvaluateReport& report, std::ostream& out) {
+  out << report.pictures << " pictures\n" << std::fixed;
+  for (const EvaluateRow& row : report.rows) {
+    out << std::left << std::setw(12) << row.name << " loss " << std::setprecision(5) << row.loss;
+    if (row.name != "base")
+      out << "  " << std::showpos << std::setprecision(1) << 100.0 * row.relative_to_base << " %"
+          << std::noshowpos;
+    out << '\n';
+  }
+}
+
+}  // namespace
+
+int evaluate_command(const Arguments& arguments, const Streams& streams) {
+  EvaluateRequest request;
+  const ReadArguments read =
+      read_arguments(kText, evaluate_fields(), &request, arguments, streams.out);
+  if (read.done) return 0;
+  open_device(request.device);
+  const StopSignals signals;
+  EvaluateReport report;
+  {
+    ProgressLine progress(streams.errors, standard_error_columns());
+    report = evaluate(request, progress, signals.token());
+  }
+  if (read.json) {
+    streams.out << to_json(report).dump(2) << '\n';
+  } else if (!report.stopped) {
+    print(report, streams.out);
+  }
+  return report.stopped ? 1 : 0;
+}
+
+}  // namespace dorabooth

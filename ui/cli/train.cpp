@@ -1,0 +1,69 @@
+// dorabooth train
+#include "pipelines/train.h"
+
+#include <nlohmann/json.hpp>
+
+#include "src/device/device.h"
+#include "ui/cli/arguments.h"
+#include "ui/cli/commands.h"
+#include "ui/cli/progress_line.h"
+#include "ui/cli/stop_signals.h"
+
+namespace dorabooth {
+
+namespace {
+
+const CommandText kText = {"train", "Train LoRA and DoRA adapters on a folder of pictures.", "",
+                           true};
+
+nlohmann::json to_json(const TrainReport& report) {
+  nlohmann::json adapters = nlohmann::json::array();
+  for (const TrainedAdapter& adapter : report.adapters)
+    adapters.push_back(
+        {{"name", adapter.name}, {"path", adapter.path}, {"last_loss", adapter.last_loss}});
+  return {{"adapters", adapters},
+          {"steps", report.steps},
+          {"stopped", report.stopped},
+          {"diverged", report.diverged},
+          {"checkpoint", report.checkpoint}};
+}
+
+void print(const TrainReport& report, std::ostream& out) {
+  if (report.stopped) {
+    out << "stopped after " << report.steps << " steps";
+    if (!report.checkpoint.empty())
+      out << "; go on with --resume_from_checkpoint " << report.checkpoint;
+    out << '\n';
+    return;
+  }
+  for (const TrainedAdapter& adapter : report.adapters)
+    out << adapter.name << "  " << adapter.path << "  last loss " << adapter.last_loss << '\n';
+}
+
+}  // namespace
+
+int train_command(const Arguments& arguments, const Streams& streams) {
+  TrainConfig config;
+  const ReadArguments read =
+      read_arguments(kText, train_fields(), &config, arguments, streams.out, train_foreign_flags());
+  if (read.done) return 0;
+  open_device(config.device);
+  const StopSignals signals;
+  TrainReport report;
+  {
+    ProgressLine progress(streams.errors, standard_error_columns());
+    for (const std::string& note : read.notes) progress.message("note: " + note);
+    report = train(config, progress, signals.token());
+  }
+  if (report.diverged)
+    streams.errors << "warning: the loss grew to over ten times its start: the learning rate is "
+                      "too high\n";
+  if (read.json) {
+    streams.out << to_json(report).dump(2) << '\n';
+  } else {
+    print(report, streams.out);
+  }
+  return report.stopped ? 1 : 0;
+}
+
+}  // namespace dorabooth
