@@ -39,8 +39,8 @@ struct SquareSumRowsArgs {
 };
 
 // Norms of the rows of V = W + s·B·A without V, and the gain g = m / norm:
-//   norm[j] = sqrt(max(0, w2[j] + 2s·Σ_k U[j,k]B[j,k] + s²·Σ_k (B·G)[j,k]B[j,k])),  U = W·Aᵀ,  G =
-//   A·Aᵀ.
+//   norm[j] = sqrt(max(0, w2[j] + 2s·Σ_k U[j,k]B[j,k] + s²·Σ_k (B·G)[j,k]B[j,k])),
+//   U = W·Aᵀ,  G = A·Aᵀ.
 // A row of zeros in B gives norm = sqrt(w2) rounded once, so m = sqrt(w2) gives g = 1 exactly.
 // norm = 0 gives g = 1: the row's output is 0 times anything, and nothing becomes infinite.
 struct RowNormArgs {
@@ -60,10 +60,8 @@ struct RowNormArgs {
 
 // y = g∘(p + s·l) + b over [tokens, out], in place over `base`, in fp32 with one rounding. p = W·x.
 //   base_has_bias = false: base holds p;      y = g·(base + s·l) + b
-//   base_has_bias = true:  base holds p + b;  y = base + ((g−1)·(base − b) + g·s·l): where g = 1
-//   and l = 0
-//     this is the base layer's own output bit for bit, whatever rounding the product made of its
-//     bias.
+//   base_has_bias = true:  base holds p + b;  y = base + ((g−1)·(base − b) + g·s·l): with g = 1
+//     and l = 0 the base layer's own output bit for bit, however the product rounded its bias.
 // With `dropped` (W·x̃, x̃ = the adapter's input after dropout) p is replaced in the correction only:
 //   y = base [+ b] + ((g−1)·dropped + g·s·l).
 // g null: LoRA, y = base + s·l [+ b]. l null (magnitude only): its term is absent.
@@ -98,7 +96,7 @@ struct ComposeBackwardArgs {
   const void* bias = nullptr;  // [out] of `bias_type`, or null
   ElementType bias_type = ElementType::kFloat32;
   const float* gain = nullptr;     // g [out]; null: dyg is not written
-  const float* divisor = nullptr;  // [out]; may be null when dm is not wanted
+  const float* divisor = nullptr;  // [out]; needed with dm and with flagged
   float bound = 0.0f;
   int64_t tokens = 0;
   int64_t out = 0;
@@ -137,8 +135,7 @@ struct MergeRowsArgs {
   int64_t rows = 0;
   int64_t columns = 0;
   int64_t rank = 0;
-  void* merged =
-      nullptr;  // [rows, columns] of `merged_type`; may equal weight if the types are equal
+  void* merged = nullptr;  // [rows, columns] of `merged_type`; may equal weight if types are equal
   ElementType merged_type = ElementType::kFloat32;
 };
 
@@ -198,10 +195,9 @@ inline int64_t l2_norm_workspace(int64_t count) {
   return (count + kNormBlock - 1) / kNormBlock + 1;
 }
 
-// data *= factor, and where `norm` is given (l2_norm's result, which need not leave the device)
-// also
-// *= min(1, max_norm / (norm + 1e-6)): torch's clip_grad_norm_. A total factor of 1 leaves data
-// untouched.
+// data *= factor; where `norm` is given (l2_norm's result, which need not leave the device), also
+// data *= min(1, max_norm / (norm + 1e-6)): torch's clip_grad_norm_. A total factor of 1 writes
+// nothing.
 struct ScaleArgs {
   Execution on;
   float* data = nullptr;
