@@ -20,13 +20,14 @@ struct CompareRequest : ModelOptions, SamplingOptions {
 const FieldList<CompareRequest>& compare_fields();
 
 struct CompareReport {
-  std::string sheet;
-  std::vector<std::string> pictures;  // <output stem>/row-column-….png
+  std::string sheet;                  // "" if it was stopped before the first picture
+  std::vector<std::string> pictures;  // <output stem>/row-seed-column.png
   bool stopped = false;
 };
 
 // Rows are prompts × seeds; within a row every column starts from the same noise. One base in
-// memory.
+// memory. The single pictures can be drawn again by sample's `from`. Stopped: the sheet has what
+// was drawn.
 CompareReport compare(const CompareRequest& request, Progress& progress, std::stop_token stop);
 
 }  // namespace dorabooth

@@ -13,6 +13,7 @@ struct SampleRequest : ModelOptions, SamplingOptions {
   std::vector<std::string> prompt;
   std::vector<int64_t> seed = {0};
   int64_t num_images_per_prompt = 1;
+  std::optional<int64_t> image_index;     // keeps one of num_images_per_prompt; absent: all
   std::vector<std::string> adapter_path;  // FILE[:strength], applied in this order
   std::optional<std::string> from;        // a PNG of ours: draws it again
   std::string output_dir = "samples";
@@ -32,11 +33,18 @@ struct SampleReport {
   bool stopped = false;
 };
 
-// Writes output_dir/NNNNN-seed.png with the whole request in its text chunks ("parameters" as A1111
-// writes it, and our JSON under "dorabooth").
+// Writes output_dir/NNNNN-seed.png, numbered from 0, with the whole request in its text chunks
+// ("parameters" as A1111 writes it, and our JSON under "dorabooth"). With `from`, fields that have
+// their default value are the picture's (see with_picture).
 SampleReport sample(const SampleRequest& request, Progress& progress, std::stop_token stop);
 
-// The request that `picture` was drawn with; throws if it is not a PNG of ours.
+// The request that `picture` was drawn with, for this picture alone: one prompt, one seed. Throws
+// if it is not a PNG of ours.
 SampleRequest request_of_picture(const std::string& picture);
+
+// `request` with everything from the picture `request.from` but the fields named in `given` (what
+// stood on the command line or in a config file), output_dir and device; `from` is cleared. Throws
+// if an adapter file is no longer the one that the picture was drawn with.
+SampleRequest with_picture(const SampleRequest& request, const std::vector<std::string>& given);
 
 }  // namespace dorabooth

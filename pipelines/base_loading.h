@@ -1,0 +1,23 @@
+// Loads the base that a request names onto the device and in the dtype that it names.
+#pragma once
+
+#include <set>
+#include <string>
+
+#include "pipelines/model_options.h"
+#include "src/base/log.h"
+#include "src/model/bundle.h"
+
+namespace dorabooth {
+
+// "fp32", "fp16" or "bf16".
+at::ScalarType dtype_of_name(const std::string& name);
+std::string name_of_dtype(at::ScalarType dtype);
+
+// The device first of all (see open_device); the VAE is fp32. Absent dtype: fp32 on a CPU, fp16 on
+// CUDA.
+SdxlBundle load_base(const ModelOptions& options, const Log& log,
+                     const std::set<Component>& components = {kComponents.begin(),
+                                                              kComponents.end()});
+
+}  // namespace dorabooth

@@ -1,0 +1,133 @@
+// One batch a prompt and seed, drawn from one generator; a file for each picture.
+#include "pipelines/sample.h"
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "pipelines/base_loading.h"
+#include "pipelines/picture_text.h"
+#include "pipelines/prompt_cache.h"
+#include "pipelines/step_meter.h"
+#include "src/base/error.h"
+
+namespace dorabooth {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+std::vector<std::string> fields_off_default(const SampleRequest& request) {
+  const FieldList<SampleRequest>& fields = sample_fields();
+  const SampleRequest defaults;
+  std::vector<std::string> names;
+  for (const Field& field : fields.fields()) {
+    if (fields.get(&request, field) != fields.get(&defaults, field)) names.push_back(field.name);
+  }
+  return names;
+}
+
+void check(const SampleRequest& request) {
+  if (request.prompt.empty()) throw UsageError("--prompt is missing: it says what to draw");
+  if (request.seed.empty()) throw UsageError("--seed is empty: want at least one");
+  if (request.image_index &&
+      (*request.image_index < 0 || *request.image_index >= request.num_images_per_prompt)) {
+    throw UsageError(concat("--image_index: want a number below num_images_per_prompt = ",
+                            request.num_images_per_prompt, ", got ", *request.image_index));
+  }
+}
+
+std::vector<AdapterArgument> arguments_of(const SampleRequest& request) {
+  std::vector<AdapterArgument> arguments;
+  for (const std::string& text : request.adapter_path) {
+    arguments.push_back(parse_adapter_argument(text));
+  }
+  return arguments;
+}
+
+std::string file_name(size_t number, int64_t seed) {
+  std::string digits = std::to_string(number);
+  digits.insert(0, digits.size() < 5 ? 5 - digits.size() : 0, '0');
+  return concat(digits, "-", seed, ".png");
+}
+
+// One run over an open base.
+class Sampling {
+ public:
+  Sampling(const SampleRequest& request, Progress& progress, std::stop_token stop)
+      : request_(request),
+        progress_(progress),
+        stop_(std::move(stop)),
+        log_(log_to(progress)),
+        bundle_(load_base(request, log_)),
+        plan_(plan_generation(request, bundle_, log_)),
+        adapters_(arguments_of(request), parse_strength_rule(request.strength_rule), bundle_) {}
+
+  SampleReport run() {
+    const auto attached = adapters_.attach();
+    PromptCache prompts(bundle_, plan_, log_);
+    const auto batches = static_cast<int64_t>(request_.prompt.size() * request_.seed.size());
+    StepMeter meter(progress_, "sample", batches * plan_.calls());
+    for (size_t row = 0; row < request_.prompt.size(); ++row) {
+      for (size_t column = 0; column < request_.seed.size(); ++column) {
+        const int64_t seed = request_.seed[column];
+        TorchNoise noise({static_cast<uint64_t>(seed)});
+        const std::vector<Image> images =
+            draw_pictures(bundle_, plan_, prompts.get(request_.prompt[row]),
+                          request_.num_images_per_prompt, noise, [&] {
+                            meter.step();
+                            return !stop_.stop_requested();
+                          });
+        if (images.empty()) {
+          report_.stopped = true;
+          return std::move(report_);
+        }
+        write(images, row, column);
+      }
+    }
+    return std::move(report_);
+  }
+
+ private:
+  void write(const std::vector<Image>& images, size_t row, size_t column) {
+    const std::string& prompt = request_.prompt[row];
+    const int64_t seed = request_.seed[column];
+    const auto count = static_cast<int64_t>(images.size());
+    for (int64_t index = 0; index < count; ++index) {
+      if (request_.image_index && *request_.image_index != index) continue;
+      const Image& image = images[static_cast<size_t>(index)];
+      const SampleRequest one = request_of_one(request_, prompt, seed, index, plan_, bundle_);
+      const fs::path path =
+          fs::path(request_.output_dir) / file_name(report_.pictures.size(), seed);
+      write_png(path, image, picture_text(one, plan_, bundle_, adapters_));
+      report_.pictures.push_back({path.string(), prompt, seed, index});
+      PreviewEvent preview;
+      preview.row = static_cast<int64_t>(row);
+      preview.column = static_cast<int64_t>(column) * count + index;
+      preview.row_label = prompt;
+      preview.column_label =
+          count > 1 ? concat("seed ", seed, " · ", index) : concat("seed ", seed);
+      preview.image = image;
+      progress_.on(preview);
+      progress_.on(SavedEvent{path.string()});
+    }
+  }
+
+  const SampleRequest& request_;
+  Progress& progress_;
+  std::stop_token stop_;
+  Log log_;
+  SdxlBundle bundle_;
+  GenerationPlan plan_;
+  AdapterStack adapters_;
+  SampleReport report_;
+};
+
+}  // namespace
+
+SampleReport sample(const SampleRequest& request, Progress& progress, std::stop_token stop) {
+  const SampleRequest resolved = with_picture(request, fields_off_default(request));
+  check(resolved);
+  return Sampling(resolved, progress, std::move(stop)).run();
+}
+
+}  // namespace dorabooth

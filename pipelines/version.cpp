@@ -1,0 +1,8 @@
+// The number of CMake's project().
+#include "pipelines/version.h"
+
+namespace dorabooth {
+
+const char* program_version() { return DORABOOTH_VERSION; }
+
+}  // namespace dorabooth
