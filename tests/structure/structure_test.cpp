@@ -1,5 +1,5 @@
 // Who may include whom: kernels <- src <- datasets <- pipelines <- ui, and inside src the layers of
-// the table below; no torch header reachable from pipelines/*.h or ui/.
+// the table below; no torch header reachable from a request or from ui/.
 #include <gtest/gtest.h>
 
 #include <algorithm>

@@ -1,0 +1,41 @@
+// One section a command; the tables are field_list_markdown's.
+#include "ui/cli/configs_readme.h"
+
+#include "pipelines/bench.h"
+#include "pipelines/compare.h"
+#include "pipelines/evaluate.h"
+#include "pipelines/inspect.h"
+#include "pipelines/merge.h"
+#include "pipelines/sample.h"
+#include "pipelines/train.h"
+
+namespace dorabooth {
+
+namespace {
+
+template <typename Request>
+std::string section(const std::string& command, const FieldList<Request>& fields) {
+  const Request defaults;
+  return "\n## " + command + "\n" + field_list_markdown(fields, &defaults);
+}
+
+}  // namespace
+
+std::string configs_readme() {
+  std::string text =
+      "# Settings\n\n"
+      "A file in this folder is one run: `dorabooth train --config configs/quickstart.json`. Its "
+      "keys are the command's flags; a flag wins over the file, the file over the default. "
+      "`--print_config` prints the resolved settings.\n\n"
+      "This page is written by `build/release/dorabooth_docs`, and a test keeps it up to date.\n";
+  text += section("train", train_fields());
+  text += section("sample", sample_fields());
+  text += section("compare", compare_fields());
+  text += section("evaluate", evaluate_fields());
+  text += section("merge", merge_fields());
+  text += section("inspect", inspect_fields());
+  text += section("bench", bench_fields());
+  return text;
+}
+
+}  // namespace dorabooth
