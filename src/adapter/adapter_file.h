@@ -22,7 +22,7 @@ struct AdapterFile {
   std::filesystem::path path;  // of the tensors
   std::string format;          // "diffusers", "peft", "kohya"
   // As far as the file tells; kind "dora" where magnitudes are present; rank and alpha agree with
-  // `modules`. target_modules are suffixes where these select just the file's modules.
+  // `modules`. target_modules select just the file's modules.
   AdapterSpec spec;
   std::map<std::string, AdapterTensors> modules;  // fp32 on the CPU
   std::map<std::string, std::string> metadata;    // of the safetensors header
@@ -47,6 +47,12 @@ void write_diffusers_adapter(const std::filesystem::path& path, const AdapterSet
 void write_kohya_adapter(const std::filesystem::path& path, const AdapterSpec& spec,
                          const std::map<std::string, AdapterTensors>& modules,
                          const std::map<std::string, std::string>& extra_metadata);
+
+// In the first of the two formats that can hold the adapter: diffusers', or kohya's for a DoRA with
+// one magnitude per input feature.
+void write_adapter_file(const std::filesystem::path& path, const AdapterSpec& spec,
+                        const std::map<std::string, AdapterTensors>& modules,
+                        const std::map<std::string, std::string>& extra_metadata);
 
 // read_adapter_file + AdapterSet::from_tensors.
 AdapterSet load_adapter_set(const std::filesystem::path& path, const LinearLayers& layers,

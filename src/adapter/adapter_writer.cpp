@@ -68,12 +68,16 @@ void add_kohya_metadata(const AdapterSpec& spec, Metadata& metadata) {
                                           .dump());
 }
 
+bool needs_kohya(const AdapterSpec& spec) {
+  return spec.kind == "dora" && spec.norm_axis != "output";
+}
+
 }  // namespace
 
 void write_diffusers_adapter(const fs::path& path, const AdapterSpec& given, const Modules& modules,
                              const Metadata& extra_metadata) {
   require_modules(path, modules);
-  if (given.kind == "dora" && given.norm_axis != "output") {
+  if (needs_kohya(given)) {
     fail(path.string(),
          ": diffusers reads one magnitude per output feature, this DoRA has one per ",
          "input feature; kohya's format holds it");
@@ -128,6 +132,15 @@ void write_kohya_adapter(const fs::path& path, const AdapterSpec& given, const M
   add_kohya_metadata(spec, metadata);
   metadata[kSpecKey] = spec_entry_text({spec, /*scale_in_b=*/false});
   write_tensors(path, tensors, metadata);
+}
+
+void write_adapter_file(const fs::path& path, const AdapterSpec& spec, const Modules& modules,
+                        const Metadata& extra_metadata) {
+  if (needs_kohya(spec)) {
+    write_kohya_adapter(path, spec, modules, extra_metadata);
+  } else {
+    write_diffusers_adapter(path, spec, modules, extra_metadata);
+  }
 }
 
 }  // namespace dorabooth

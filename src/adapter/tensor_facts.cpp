@@ -9,7 +9,7 @@
 #include <cmath>
 #include <set>
 
-#include "src/base/error.h"
+#include "src/adapter/adapter_keys.h"
 
 namespace dorabooth {
 
@@ -75,16 +75,22 @@ AdapterSpec spec_with_scales(AdapterSpec spec,
 
 std::vector<std::string> targets_of(const std::map<std::string, AdapterTensors>& modules,
                                     const LinearLayers& layers) {
-  std::set<std::string> endings;
-  for (const auto& [module, tensors] : modules) endings.insert(name_ending(module));
-  const auto selected = std::count_if(layers.begin(), layers.end(), [&](const auto& layer) {
-    return std::any_of(endings.begin(), endings.end(), [&](const std::string& ending) {
-      return module_matches(ending, layer.first);
-    });
-  });
-  if (static_cast<size_t>(selected) == modules.size()) return {endings.begin(), endings.end()};
+  std::set<std::string> endings, globs;
   std::vector<std::string> names;
-  for (const auto& [module, tensors] : modules) names.push_back(module);
+  for (const auto& [module, tensors] : modules) {
+    const std::string ending = name_ending(module);
+    endings.insert(ending);
+    globs.insert(component_of(module) + ".*." + ending);
+    names.push_back(module);
+  }
+  for (const auto& patterns : {endings, globs}) {
+    const auto selected = std::count_if(layers.begin(), layers.end(), [&](const auto& layer) {
+      return std::any_of(patterns.begin(), patterns.end(), [&](const std::string& pattern) {
+        return module_matches(pattern, layer.first);
+      });
+    });
+    if (static_cast<size_t>(selected) == modules.size()) return {patterns.begin(), patterns.end()};
+  }
   return names;
 }
 

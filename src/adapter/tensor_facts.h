@@ -17,7 +17,8 @@ double update_scale(const AdapterTensors& tensors, bool use_rslora);
 AdapterSpec spec_with_scales(AdapterSpec spec,
                              const std::map<std::string, AdapterTensors>& modules);
 
-// Patterns that select just `modules` among `layers`: name endings where these do, else full names.
+// Patterns that select just `modules` among `layers`: name endings ("to_q") where these do, else
+// endings in a component ("text_encoder.*.q_proj"), else full names.
 std::vector<std::string> targets_of(const std::map<std::string, AdapterTensors>& modules,
                                     const LinearLayers& layers);
 
