@@ -113,6 +113,12 @@ TEST(Arguments, PrintConfigRoundTrips) {
   EXPECT_EQ(train_fields().to_json(&again), train_fields().to_json(&config));
 }
 
+TEST(Arguments, NotesOfARunInItsConfigAreNoSettings) {
+  const TemporaryFolder folder;
+  const std::string path = written(folder, R"({"_environment": {"threads": 2}, "rank": 5})");
+  EXPECT_EQ(train_of({"--config", path}).rank, 5);
+}
+
 TEST(Arguments, UnknownFlagNamesTheNearest) {
   EXPECT_THROW(train_of({"--rnak", "8"}), UsageError);
   EXPECT_NE(message_of([] { train_of({"--rnak", "8"}); }).find("'--rank'"), std::string::npos);

@@ -38,11 +38,16 @@ CLI::Option* add_value_option(CLI::App& app, const std::string& name) {
       CLI::MultiOptionPolicy::TakeAll);
 }
 
-json read_json_file(const std::string& path) {
+// Keys that begin with "_" are what a run wrote down beside its settings (run.json).
+json read_config_file(const std::string& path) {
   std::ifstream file(path);
   if (!file) throw UsageError(concat("--config ", path, ": cannot be read"));
   try {
-    return json::parse(file);
+    json values = json::parse(file);
+    if (!values.is_object()) return values;
+    for (auto entry = values.begin(); entry != values.end();)
+      entry = entry.key().starts_with("_") ? values.erase(entry) : std::next(entry);
+    return values;
   } catch (const json::exception& error) {
     throw UsageError(concat("--config ", path, ": not JSON: ", error.what()));
   }
@@ -141,7 +146,7 @@ ReadArguments read_arguments(const CommandText& command, const FieldTable& table
   refuse_unknown(app.remaining(), table);
   scripts.check(result.notes);
   for (const std::string& path : config->results())
-    table.from_json(request, read_json_file(path), path);
+    table.from_json(request, read_config_file(path), path);
   for (const auto& [field, option] : flags) {
     if (option->count() == 0) continue;
     std::vector<std::string> values;

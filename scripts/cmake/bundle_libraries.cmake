@@ -1,0 +1,55 @@
+# Part of the install script: copies the shared libraries that `program` needs into lib/, and their licences.
+# Given: program, torch_lib (LibTorch's libraries), torch_dist (the folder with its *.dist-info).
+file(GET_RUNTIME_DEPENDENCIES
+  EXECUTABLES "${program}"
+  RESOLVED_DEPENDENCIES_VAR libraries
+  UNRESOLVED_DEPENDENCIES_VAR missing
+  CONFLICTING_DEPENDENCIES_PREFIX conflict
+  DIRECTORIES "${torch_lib}" "${torch_lib}/../../nvidia/cu13/lib"
+  PRE_EXCLUDE_REGEXES
+    "^ld-linux" "^lib(c|m|dl|rt|pthread|resolv|util)\\.so" "^libstdc\\+\\+\\.so" "^libgcc_s\\.so" "^linux-vdso")
+if(missing)
+  message(FATAL_ERROR "shared libraries not found: ${missing}")
+endif()
+# Several OpenMP run times would be several thread pools: LibTorch's own is the one.
+foreach(name IN LISTS conflict_FILENAMES)
+  if(EXISTS "${torch_lib}/${name}")
+    list(APPEND libraries "${torch_lib}/${name}")
+  else()
+    list(GET conflict_${name} 0 first)
+    list(APPEND libraries "${first}")
+  endif()
+endforeach()
+list(REMOVE_DUPLICATES libraries)
+
+set(licences "${CMAKE_INSTALL_PREFIX}/share/dorabooth/licences")
+set(packages "")
+foreach(library IN LISTS libraries)
+  file(INSTALL "${library}" DESTINATION "${CMAKE_INSTALL_PREFIX}/lib" TYPE SHARED_LIBRARY FOLLOW_SYMLINK_CHAIN)
+  if(library MATCHES "^/(usr/)?lib/")
+    # Debian keeps the copyright of a package beside its documentation. dpkg may know the file under /lib only.
+    file(REAL_PATH "${library}" real)
+    string(REGEX REPLACE "^/usr/" "/" without_usr "${real}")
+    execute_process(COMMAND dpkg-query -S "${real}" OUTPUT_VARIABLE owner ERROR_QUIET RESULT_VARIABLE unknown)
+    if(unknown)
+      execute_process(COMMAND dpkg-query -S "${without_usr}" OUTPUT_VARIABLE owner ERROR_QUIET RESULT_VARIABLE unknown)
+    endif()
+    string(REGEX MATCH "^[^:]+" package "${owner}")
+    if(package AND EXISTS "/usr/share/doc/${package}/copyright")
+      list(APPEND packages "${package}")
+      file(INSTALL "/usr/share/doc/${package}/copyright" DESTINATION "${licences}" RENAME "${package}")
+    else()
+      message(FATAL_ERROR "no licence found for ${library}")
+    endif()
+  endif()
+endforeach()
+file(GLOB dist_infos "${torch_dist}/*.dist-info")
+foreach(dist_info IN LISTS dist_infos)
+  get_filename_component(name "${dist_info}" NAME)
+  string(REPLACE ".dist-info" "" name "${name}")
+  file(INSTALL "${dist_info}/licenses/" DESTINATION "${licences}/${name}")
+endforeach()
+# Header-only libraries that are compiled into the program.
+foreach(package nlohmann-json3-dev libcli11-dev libstb-dev)
+  file(INSTALL "/usr/share/doc/${package}/copyright" DESTINATION "${licences}" RENAME "${package}")
+endforeach()
