@@ -20,6 +20,9 @@ const FieldList<SampleRequest>& sample_fields() {
           "Pictures drawn as a batch from one generator.")
         .at_least(1)
         .at_most(256);
+    f.add("image_index", &SampleRequest::image_index,
+          "Keep only this picture of num_images_per_prompt, counted from 0.")
+        .at_least(0);
     f.add("adapter_path", &SampleRequest::adapter_path,
           "FILE[:strength], repeatable; applied in this order.");
     f.add("from", &SampleRequest::from, "A picture drawn by this program: draws it again.");
