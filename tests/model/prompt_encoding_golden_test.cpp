@@ -52,7 +52,9 @@ TEST(PromptEncoding, EqualsTheTextEncodersFixture) {
 TEST(PromptEncoding, EqualsEveryPipelineCase) {
   const at::NoGradGuard no_grad;
   const GoldenFile golden("pipeline.safetensors");
-  for (const json& one : fixture_json("pipeline.json").at("cases")) {
+  const json pipeline = fixture_json("pipeline.json");
+  ASSERT_FALSE(pipeline.at("cases").empty());
+  for (const json& one : pipeline.at("cases")) {
     const std::string name = one.at("name").get<std::string>() + ".";
     std::optional<std::string> negative;
     if (!one.at("negative").is_null()) negative = one.at("negative").get<std::string>();
