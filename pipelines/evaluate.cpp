@@ -96,8 +96,8 @@ double summed_row_losses(const SdxlBundle& bundle, const Ddpm& schedule, const F
   inputs.text_embeds = embeds.pooled.index_select(0, pictures);
   inputs.time_ids = examples.time_ids.index_select(0, rows.pictures).to(device);
   const at::Tensor prediction = bundle.unet->forward(inputs).to(at::kCPU, at::kFloat);
-  const at::Tensor target = denoising_target(bundle.scheduler.prediction_type, schedule,
-                                             rows.latents, rows.noise, rows.timesteps);
+  const at::Tensor target = training_target(bundle.scheduler.prediction_type, schedule,
+                                            rows.latents, rows.noise, rows.timesteps);
   const at::Tensor error = (prediction - target).square().to(at::kDouble);
   return error.mean({1, 2, 3}).sum().item<double>();
 }

@@ -44,7 +44,7 @@ std::vector<int64_t> entry_shape(std::vector<int64_t> shape, const KeyChange& ch
   return shape;
 }
 
-void copy_file(const fs::path& from, const fs::path& to) {
+void copy_over(const fs::path& from, const fs::path& to) {
   fs::create_directories(to.parent_path());
   fs::copy_file(from, to, fs::copy_options::overwrite_existing);
 }
@@ -179,19 +179,19 @@ void MergeOutput::copy_side_files() const {
     if (folder.empty()) {
       // CLIP's vocabulary; the settings that differ between the two lie beside the configs.
       for (const char* file : {"vocab.json", "merges.txt"}) {
-        copy_file(asset_path("clip_tokenizer") / file, temporary_ / name / file);
+        copy_over(asset_path("clip_tokenizer") / file, temporary_ / name / file);
       }
       folder = asset_path("sdxl_base_config") / name;
     }
     if (!fs::is_directory(folder)) continue;
     for (const auto& entry : fs::directory_iterator(folder)) {
       if (entry.is_regular_file())
-        copy_file(entry.path(), temporary_ / name / entry.path().filename());
+        copy_over(entry.path(), temporary_ / name / entry.path().filename());
     }
   }
   const fs::path scheduler = checkpoint_.path() / "scheduler" / "scheduler_config.json";
   const fs::path written = temporary_ / "scheduler" / "scheduler_config.json";
-  if (fs::exists(scheduler)) return copy_file(scheduler, written);
+  if (fs::exists(scheduler)) return copy_over(scheduler, written);
   write_file_atomically(written, scheduler_json(checkpoint_.scheduler_config()).dump(2) + "\n");
 }
 

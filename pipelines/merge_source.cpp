@@ -6,6 +6,8 @@
 #include <set>
 #include <span>
 
+#include "pipelines/checkpoint_layers.h"
+#include "src/base/error.h"
 #include "src/base/hash.h"
 #include "src/base/random_stream.h"
 #include "src/device/adapter_core_choice.h"
@@ -16,25 +18,6 @@ namespace {
 
 constexpr int64_t kRowsPerBlock = 512;
 constexpr int64_t kProbeRows = 4;  // inputs on which merged and adapted layer are compared
-
-// Every matrix of UNet and text encoders as a layer without numbers.
-LinearLayers layers_of(const Checkpoint& checkpoint,
-                       std::vector<std::unique_ptr<nn::Linear>>& shapes) {
-  const std::string suffix = ".weight";
-  LinearLayers layers;
-  for (const Component component :
-       {Component::kUNet, Component::kTextEncoder, Component::kTextEncoder2}) {
-    if (!checkpoint.has(component)) continue;
-    for (const StoredTensor& stored : checkpoint.stored(component)) {
-      if (stored.shape.size() != 2 || !stored.name.ends_with(suffix)) continue;
-      shapes.push_back(std::make_unique<nn::Linear>(stored.shape[1], stored.shape[0], false,
-                                                    at::TensorOptions().device(at::kMeta)));
-      const std::string module = stored.name.substr(0, stored.name.size() - suffix.size());
-      layers.emplace_back(concat(component_name(component), ".", module), shapes.back().get());
-    }
-  }
-  return layers;
-}
 
 at::Tensor probe_input(const std::string& module, int64_t in_features) {
   at::Tensor x = at::empty({kProbeRows, in_features});
@@ -50,7 +33,7 @@ double largest(const at::Tensor& tensor) { return tensor.abs().max().item<double
 MergeSource::MergeSource(const Checkpoint& checkpoint,
                          const std::vector<std::string>& adapter_paths, StrengthRule rule)
     : checkpoint_(checkpoint), rule_(rule) {
-  const LinearLayers layers = layers_of(checkpoint, shapes_);
+  const LinearLayers layers = checkpoint_layers(checkpoint, shapes_);
   for (const std::string& text : adapter_paths) {
     const AdapterArgument argument = parse_adapter_argument(text);
     AdapterFile file = read_adapter_file(argument.path, layers);

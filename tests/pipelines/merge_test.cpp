@@ -10,6 +10,7 @@
 #include "pipelines/tensor_store.h"
 #include "src/adapter/adapter_file.h"
 #include "src/base/atomic_file.h"
+#include "src/base/error.h"
 #include "src/device/adapter_core_choice.h"
 #include "src/model/bundle.h"
 #include "tests/support/fixtures.h"

@@ -1,6 +1,7 @@
 #include "tests/support/fixtures.h"
 
 #include <cstdlib>
+#include <map>
 
 #include "src/base/atomic_file.h"
 #include "src/base/error.h"
@@ -14,8 +15,11 @@ fs::path fixture_path(const std::string& name) {
   return fs::path(folder ? folder : DORABOOTH_GOLDEN_DIR) / name;
 }
 
-nlohmann::json fixture_json(const std::string& name) {
-  return nlohmann::json::parse(read_file(fixture_path(name)));
+const nlohmann::json& fixture_json(const std::string& name) {
+  static std::map<std::string, nlohmann::json> documents;
+  const auto found = documents.find(name);
+  if (found != documents.end()) return found->second;
+  return documents[name] = nlohmann::json::parse(read_file(fixture_path(name)));
 }
 
 fs::path source_dir() { return DORABOOTH_SOURCE_DIR; }

@@ -9,7 +9,9 @@
 namespace dorabooth::testing {
 
 std::filesystem::path fixture_path(const std::string& name);
-nlohmann::json fixture_json(const std::string& name);
+// Kept for the life of the program, so that `for (x : fixture_json("…").at("…"))` has something to
+// loop over.
+const nlohmann::json& fixture_json(const std::string& name);
 
 // The repository's root and the build folder that holds the programs.
 std::filesystem::path source_dir();
