@@ -1,24 +1,65 @@
-// TFRecord framing (length, CRC of the length, message, CRC of the message) around Event messages.
+// TFRecord framing (length, CRC of the length, message, CRC of the message) around Event messages
+// of TensorBoard's public field numbers, encoded here: SentencePiece's library exports a protobuf
+// run time of its own, and two of them in one process crash before main().
 #include "src/report/tensorboard.h"
 
 #include <unistd.h>
 
 #include <array>
 #include <chrono>
+#include <cstring>
 
 #include "src/base/error.h"
 #include "src/report/crc32c.h"
-#include "tensorboard_event.pb.h"
 
 namespace dorabooth {
 
 namespace {
 
-using tensorboard::Event;
-using tensorboard::SessionLog;
-using tensorboard::Summary;
-
 constexpr int kRgb = 3;
+constexpr int kSessionStart = 1;
+
+std::string little_endian(uint64_t value, int bytes) {
+  std::string text;
+  for (int i = 0; i < bytes; ++i) text += static_cast<char>((value >> (8 * i)) & 0xff);
+  return text;
+}
+
+// A message in protobuf's wire format, field by field.
+class Message {
+ public:
+  void integer(uint64_t field, int64_t value) {
+    varint(field << 3);
+    varint(static_cast<uint64_t>(value));
+  }
+  void number(uint64_t field, double value) {
+    varint(field << 3 | 1);
+    uint64_t bits = 0;
+    std::memcpy(&bits, &value, sizeof(bits));
+    bytes_ += little_endian(bits, 8);
+  }
+  void number(uint64_t field, float value) {
+    varint(field << 3 | 5);
+    uint32_t bits = 0;
+    std::memcpy(&bits, &value, sizeof(bits));
+    bytes_ += little_endian(bits, 4);
+  }
+  void text(uint64_t field, std::string_view value) {
+    varint(field << 3 | 2);
+    varint(value.size());
+    bytes_ += value;
+  }
+  void message(uint64_t field, const Message& value) { text(field, value.bytes_); }
+  const std::string& bytes() const { return bytes_; }
+
+ private:
+  void varint(uint64_t value) {
+    for (; value >= 0x80; value >>= 7) bytes_ += static_cast<char>((value & 0x7f) | 0x80);
+    bytes_ += static_cast<char>(value);
+  }
+
+  std::string bytes_;
+};
 
 double seconds_since_1970() {
   return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
@@ -36,52 +77,57 @@ AppendFile new_event_file(const std::filesystem::path& folder) {
   return AppendFile(folder / (stem + std::to_string(number)), AppendFile::Mode::kNew);
 }
 
-Event event_at(int64_t step) {
-  Event event;
-  event.set_wall_time(seconds_since_1970());
-  event.set_step(step);
+// Event: wall_time 1, step 2, file_version 3, summary 5, session_log 7.
+Message event_at(int64_t step) {
+  Message event;
+  event.number(1, seconds_since_1970());
+  event.integer(2, step);
   return event;
 }
 
-std::string little_endian(uint64_t value, int bytes) {
-  std::string text;
-  for (int i = 0; i < bytes; ++i) text += static_cast<char>((value >> (8 * i)) & 0xff);
-  return text;
+// Summary: value 1, repeated. `value`: tag 1, simple_value 2, image 4.
+std::string event_with_value(int64_t step, const Message& value) {
+  Message summary;
+  summary.message(1, value);
+  Message event = event_at(step);
+  event.message(5, summary);
+  return event.bytes();
 }
 
 }  // namespace
 
 TensorboardFile::TensorboardFile(const std::filesystem::path& folder, int64_t last_step)
     : file_(new_event_file(folder)) {
-  Event version = event_at(0);
-  version.set_file_version("brain.Event:2");
-  append_record(version.SerializeAsString());
+  Message version = event_at(0);
+  version.text(3, "brain.Event:2");
+  append_record(version.bytes());
   if (last_step > 0) {
-    Event restart = event_at(last_step + 1);
-    restart.mutable_session_log()->set_status(SessionLog::START);
-    append_record(restart.SerializeAsString());
+    Message session;
+    session.integer(1, kSessionStart);
+    Message restart = event_at(last_step + 1);
+    restart.message(7, session);
+    append_record(restart.bytes());
   }
 }
 
 void TensorboardFile::scalar(int64_t step, const std::string& tag, float value) {
-  Event event = event_at(step);
-  Summary::Value* entry = event.mutable_summary()->add_value();
-  entry->set_tag(tag);
-  entry->set_simple_value(value);
-  append_record(event.SerializeAsString());
+  Message entry;
+  entry.text(1, tag);
+  entry.number(2, value);
+  append_record(event_with_value(step, entry));
 }
 
 void TensorboardFile::picture(int64_t step, const std::string& tag, int width, int height,
                               std::string_view encoded) {
-  Event event = event_at(step);
-  Summary::Value* entry = event.mutable_summary()->add_value();
-  entry->set_tag(tag);
-  Summary::Image* image = entry->mutable_image();
-  image->set_width(width);
-  image->set_height(height);
-  image->set_colorspace(kRgb);
-  image->set_encoded_image_string(encoded.data(), encoded.size());
-  append_record(event.SerializeAsString());
+  Message image;
+  image.integer(1, height);
+  image.integer(2, width);
+  image.integer(3, kRgb);
+  image.text(4, encoded);
+  Message entry;
+  entry.text(1, tag);
+  entry.message(4, image);
+  append_record(event_with_value(step, entry));
 }
 
 void TensorboardFile::append_record(const std::string& message) {
