@@ -104,7 +104,7 @@ void check(const UNetConfig& config, const std::string& where) {
     }
     if (channels % config.attention_head_dim[i] != 0) {
       fail(where, ": block_out_channels ", channels, " does not divide into ",
-           config.attention_head_dim[i], " heads");
+           config.attention_head_dim[i], " heads (attention_head_dim)");
     }
   }
   if (config.addition_embed_type != "text_time") {

@@ -7,6 +7,7 @@
 
 #include "src/clip/clip_text_model.h"
 #include "tests/nn/golden_model.h"
+#include "tests/nn/meta_kernels.h"
 #include "tests/support/fixtures.h"
 
 namespace dorabooth {

@@ -81,7 +81,8 @@ TEST(UNetConfig, WhatIsNotComputedIsRefusedByName) {
 }
 
 TEST(UNetConfig, EveryFieldHasHelp) {
-  for (const Field& field : unet_config_fields().fields()) EXPECT_FALSE(field.help.empty());
+  const FieldList<UNetConfig> list = unet_config_fields();
+  for (const Field& field : list.fields()) EXPECT_FALSE(field.help.empty()) << field.name;
 }
 
 }  // namespace

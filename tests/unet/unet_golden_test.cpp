@@ -9,6 +9,7 @@
 #include <set>
 
 #include "tests/nn/golden_model.h"
+#include "tests/nn/meta_kernels.h"
 #include "tests/support/fixtures.h"
 
 namespace dorabooth {
@@ -196,16 +197,22 @@ TEST(UNetGolden, RunsOnTheMetaDeviceInEveryDtype) {
     const UNetConfig config = golden_config(folder);
     for (const at::ScalarType dtype : {at::kFloat, at::kHalf, at::kBFloat16}) {
       const auto options = at::TensorOptions().device(at::kMeta).dtype(dtype);
-      const UNet unet(config, options);
-      const UNetInputs inputs{at::empty({2, config.in_channels, 16, 24}, options),
-                              at::empty({2}, options.dtype(at::kLong)),
-                              at::empty({2, 77, config.cross_attention_dim}, options),
-                              at::empty({2, config.pooled_features()}, options),
-                              at::empty({2, UNetConfig::kTimeIds}, options)};
-      const at::Tensor out = unet.forward(inputs);
-      EXPECT_TRUE(out.is_meta());
-      EXPECT_EQ(out.scalar_type(), dtype);
-      EXPECT_EQ(out.sizes(), at::IntArrayRef({2, config.out_channels, 16, 24}));
+      UNet unet(config, options);
+      const UNetInputs inputs{
+          at::empty({2, config.in_channels, 16, 24}, options).set_requires_grad(true),
+          at::empty({2}, options.dtype(at::kLong)),
+          at::empty({2, 77, config.cross_attention_dim}, options),
+          at::empty({2, config.pooled_features()}, options),
+          at::empty({2, UNetConfig::kTimeIds}, options)};
+      for (const bool checkpointing : {false, true}) {
+        unet.set_gradient_checkpointing(checkpointing);
+        const at::Tensor out = unet.forward(inputs);
+        EXPECT_TRUE(out.is_meta());
+        EXPECT_EQ(out.scalar_type(), dtype);
+        EXPECT_EQ(out.sizes(), at::IntArrayRef({2, config.out_channels, 16, 24}));
+        out.sum().backward();
+        EXPECT_TRUE(inputs.sample.grad().is_meta());
+      }
     }
   }
 }
