@@ -70,7 +70,7 @@ function(dorabooth_tests folder)
         dorabooth_use_torch(${name})
       endif()
       gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST TEST_PREFIX "${folder}."
-        PROPERTIES LABELS ${label} ENVIRONMENT "OMP_NUM_THREADS=2")
+        PROPERTIES LABELS ${label} ENVIRONMENT "OMP_NUM_THREADS=1")
     endif()
   endforeach()
 endfunction()
