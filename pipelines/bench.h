@@ -1,7 +1,9 @@
 // What a step, a sampling step, a load and a merge cost on this machine, on the shapes of
-// bench/peer_bench.py: random weights in SDXL's architecture at three sizes.
+// peer_bench.py: random weights in SDXL's architecture at three sizes.
 #pragma once
 
+#include <filesystem>
+#include <iosfwd>
 #include <stop_token>
 
 #include "pipelines/progress.h"
@@ -22,11 +24,13 @@ struct BenchRequest {
   int64_t threads = 1;
   std::string device = "auto";
   std::optional<std::string>
-      pretrained_model_name_or_path;  // load: a folder instead of random weights
+      pretrained_model_name_or_path;  // load, merge: a base instead of a random one
 };
 
 const FieldList<BenchRequest>& bench_fields();
 
+// Seconds are of one repetition; of a sampling step where `what` is "sample"; from the start of the
+// process to the first output of the UNet where it is "load".
 struct BenchLine {
   std::string what;
   std::string variant;
@@ -37,10 +41,25 @@ struct BenchLine {
   double extra_mb = 0.0;  // above the resident size before the first repetition
 };
 
-struct BenchReport {
-  std::vector<BenchLine> lines;
+// The median over rounds of the quotient of processor times within one round.
+struct BenchRatio {
+  std::string variant;
+  std::string to;
+  double cpu = 0.0;
 };
 
-BenchReport bench(const BenchRequest& request, Progress& progress, std::stop_token stop);
+struct BenchReport {
+  std::vector<BenchLine> lines;
+  std::vector<BenchRatio> ratios;
+  bool stopped = false;
+};
+
+// Every variant runs in a process of its own (`worker`, called as `worker bench-worker TASK`), so
+// that peak memory is its own; they take turns round by round, so that noise falls on all alike.
+BenchReport bench(const BenchRequest& request, Progress& progress, std::stop_token stop,
+                  const std::filesystem::path& worker = "/proc/self/exe");
+
+// The other end: answers the lines that bench() writes to `in` until it ends.
+void serve_bench(const std::string& task, std::istream& in, std::ostream& out);
 
 }  // namespace dorabooth

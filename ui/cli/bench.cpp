@@ -1,10 +1,13 @@
 // dorabooth bench
 #include "pipelines/bench.h"
 
+#include <signal.h>
+
 #include <iomanip>
+#include <iostream>
 #include <nlohmann/json.hpp>
 
-#include "src/device/device.h"
+#include "src/base/error.h"
 #include "ui/cli/arguments.h"
 #include "ui/cli/commands.h"
 #include "ui/cli/progress_line.h"
@@ -27,7 +30,10 @@ nlohmann::json to_json(const BenchReport& report) {
                      {"wall_seconds_median", line.wall_seconds_median},
                      {"peak_mb", line.peak_mb},
                      {"extra_mb", line.extra_mb}});
-  return {{"lines", lines}};
+  nlohmann::json ratios = nlohmann::json::array();
+  for (const BenchRatio& ratio : report.ratios)
+    ratios.push_back({{"variant", ratio.variant}, {"to", ratio.to}, {"cpu", ratio.cpu}});
+  return {{"lines", lines}, {"ratios", ratios}, {"stopped", report.stopped}};
 }
 
 void print(const BenchReport& report, std::ostream& out) {
@@ -41,6 +47,9 @@ void print(const BenchReport& report, std::ostream& out) {
         << line.cpu_seconds_median << std::setw(15) << line.wall_seconds_median
         << std::setprecision(0) << std::setw(10) << line.peak_mb << std::setw(10) << line.extra_mb
         << '\n';
+  for (const BenchRatio& ratio : report.ratios)
+    out << ratio.variant << " / " << ratio.to << "  " << std::setprecision(3) << ratio.cpu
+        << "  (processor time, median over rounds)\n";
 }
 
 }  // namespace
@@ -50,7 +59,6 @@ int bench_command(const Arguments& arguments, const Streams& streams) {
   const ReadArguments read =
       read_arguments(kText, bench_fields(), &request, arguments, streams.out);
   if (read.done) return 0;
-  open_device(request.device);
   const StopSignals signals;
   BenchReport report;
   {
@@ -62,7 +70,15 @@ int bench_command(const Arguments& arguments, const Streams& streams) {
   } else {
     print(report, streams.out);
   }
-  return signals.token().stop_requested() ? 1 : 0;
+  return report.stopped ? 1 : 0;
+}
+
+int bench_worker_command(const Arguments& arguments, const Streams& streams) {
+  if (arguments.size() != 1) throw UsageError("bench-worker is started by bench");
+  // Ctrl-C reaches every process of the terminal; the one that asked decides.
+  signal(SIGINT, SIG_IGN);
+  serve_bench(arguments[0], std::cin, streams.out);
+  return 0;
 }
 
 }  // namespace dorabooth

@@ -66,6 +66,9 @@ int run(const Arguments& arguments, const Streams& streams) {
   }
   const std::string name = "dorabooth " + word + ": ";
   try {
+    if (word == "bench-worker") {
+      return bench_worker_command(Arguments(arguments.begin() + 1, arguments.end()), streams);
+    }
     const Command& command = find_command(word);
     return command.run(Arguments(arguments.begin() + 1, arguments.end()), streams);
   } catch (const UsageError& error) {

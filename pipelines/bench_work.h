@@ -1,0 +1,31 @@
+// What one worker of bench measures: built once, repeated. Internal to pipelines/bench.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+
+#include "pipelines/bench.h"
+
+namespace dorabooth {
+
+struct BenchTask {
+  BenchRequest request;
+  std::string variant;
+  std::filesystem::path folder;  // for files of this run
+
+  nlohmann::json to_json() const;
+  static BenchTask from_json(const nlohmann::json& json);
+};
+
+class BenchWork {
+ public:
+  virtual ~BenchWork() = default;
+  virtual void run() = 0;
+  // What one run() is this many of.
+  virtual double units() const { return 1.0; }
+};
+
+std::unique_ptr<BenchWork> make_bench_work(const BenchTask& task);
+
+}  // namespace dorabooth
