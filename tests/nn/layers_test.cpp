@@ -117,6 +117,19 @@ TEST(Attention, GradientsEqualThoseOfTheFormula) {
   expect_close(gradients(nn::attend(q, k, v, 2, false)), gradients(want), 1e-5, 1e-5, "dqkv");
 }
 
+TEST(Attention, Bfloat16IsCloseToFloat32AtEverySize) {
+  for (const int64_t tokens : {5, 600}) {
+    const at::Tensor q = at::randn({2, tokens, 8});
+    const at::Tensor k = at::randn({2, 500, 8});
+    const at::Tensor v = at::randn({2, 500, 8});
+    const at::Tensor want = nn::attend(q, k, v, 2, false);
+    const at::Tensor have =
+        nn::attend(q.to(at::kBFloat16), k.to(at::kBFloat16), v.to(at::kBFloat16), 2, false);
+    ASSERT_EQ(have.scalar_type(), at::kBFloat16);
+    EXPECT_LT(((have.to(at::kFloat) - want).norm() / want.norm()).item<double>(), 0.02) << tokens;
+  }
+}
+
 TEST(FeedForward, GegluGradientEqualsThatOfItsFormula) {
   const at::Tensor x = at::randn({2, 3, 8}).set_requires_grad(true);
   const at::Tensor want = x.slice(-1, 0, 4) * at::gelu(x.slice(-1, 4, 8));
