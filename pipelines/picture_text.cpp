@@ -117,11 +117,13 @@ json picture_json(const std::string& picture) {
     fail(picture, ": was not drawn by this program (it has no text chunk '", kChunk, "')");
   }
   const json all = json::parse(found->second, nullptr, /*allow_exceptions=*/false);
-  const bool complete = all.is_object() && all.contains("request") && all.contains("adapters") &&
-                        all.at("adapters").is_array();
+  const bool complete = all.is_object() && all.contains("what") && all.contains("request");
   if (!complete) fail(picture, ": its text chunk '", kChunk, "' is damaged");
-  if (all.value("what", json()) != "sample") {
+  if (all.at("what") != "sample") {
     fail(picture, ": is not a single picture; the pictures of a sheet lie in a folder beside it");
+  }
+  if (!all.contains("adapters") || !all.at("adapters").is_array()) {
+    fail(picture, ": its text chunk '", kChunk, "' is damaged: it does not say which adapters");
   }
   return all;
 }
@@ -150,7 +152,8 @@ SampleRequest with_picture(const SampleRequest& request, const std::vector<std::
   }
   result.from.reset();
   if (is_given("adapter_path")) return result;
-  for (const json& adapter : picture_json(picture).at("adapters")) {
+  const json adapters = picture_json(picture).at("adapters");
+  for (const json& adapter : adapters) {
     const std::string file = adapter.value("file", "");
     if (!std::filesystem::exists(file)) {
       fail(picture, ": was drawn with ", file,

@@ -1,0 +1,116 @@
+// The contact sheet and its single pictures, on the bundled base.
+#include "pipelines/compare.h"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "pipelines/sample.h"
+#include "src/imagefile/contact_sheet.h"
+#include "tests/pipelines/example_base.h"
+#include "tests/support/fixtures.h"
+
+namespace dorabooth {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::message_of;
+using testing::Recorder;
+using testing::TemporaryFolder;
+using testing::write_random_adapter;
+
+class Compare : public ::testing::Test {
+ protected:
+  Compare() {
+    write_random_adapter(path("lora.safetensors"), "lora", false, 1);
+    write_random_adapter(path("dora.safetensors"), "dora", true, 1);
+    request_.pretrained_model_name_or_path = testing::base_path();
+    request_.prompt = {"a sks icon of penguin"};
+    request_.seed = {0, 1};
+    request_.column = {"LoRA=" + path("lora.safetensors"),
+                       "DoRA=" + path("dora.safetensors") + ":0.75"};
+    request_.num_inference_steps = 2;
+    request_.guidance_scale = 3;
+    request_.device = "cpu";
+    request_.output = path("out/sheet.png");
+  }
+
+  std::string path(const std::string& name) const { return (folder_.path() / name).string(); }
+  CompareReport run() { return compare(request_, recorder_, recorder_.stop.get_token()); }
+
+  TemporaryFolder folder_;
+  Recorder recorder_;
+  CompareRequest request_;
+};
+
+TEST_F(Compare, LaysOutARowForEachPromptAndSeed) {
+  std::ofstream(path("prompts.txt")) << "a sks icon of pie\r\n\n  a sks icon of tomato \n";
+  request_.prompts_file = path("prompts.txt");
+  const CompareReport report = run();
+  EXPECT_FALSE(report.stopped);
+  EXPECT_EQ(report.pictures.size(), 3u * 2 * 3);
+  EXPECT_EQ(report.pictures.at(5), path("out/sheet/001-1-DoRA.png"));
+  ContactSheet sheet;
+  sheet.columns = {"base", "LoRA", "DoRA"};
+  for (const char* prompt :
+       {"a sks icon of penguin", "a sks icon of pie", "a sks icon of tomato"}) {
+    for (const char* seed : {"seed 0", "seed 1"}) sheet.rows.push_back({prompt, seed, {}});
+  }
+  for (size_t i = 0; i < report.pictures.size(); ++i) {
+    sheet.rows[i / 3].pictures.push_back(read_picture(report.pictures[i]).image);
+  }
+  const Font font(asset_path("fonts/DejaVuSans.ttf"));
+  EXPECT_EQ(read_picture(report.sheet).image.rgb_hwc, contact_sheet(sheet, font).rgb_hwc);
+}
+
+TEST_F(Compare, ItsPicturesAreThoseOfSample) {
+  const CompareReport report = run();
+  for (const std::string& picture : report.pictures) {
+    SampleRequest again;
+    again.from = picture;
+    again.output_dir = path("again");
+    const SampleReport redrawn = sample(again, recorder_, {});
+    EXPECT_EQ(read_file(redrawn.pictures.at(0).path), read_file(picture)) << picture;
+  }
+  EXPECT_NE(message_of([&] { request_of_picture(report.sheet); }).find("not a single picture"),
+            std::string::npos);
+}
+
+TEST_F(Compare, TellsOfEveryCell) {
+  run();
+  const auto previews = recorder_.all<PreviewEvent>();
+  ASSERT_EQ(previews.size(), 6u);
+  EXPECT_EQ(previews[5].row, 1);
+  EXPECT_EQ(previews[5].column, 2);
+  EXPECT_EQ(previews[5].row_label, "a sks icon of penguin · seed 1");
+  EXPECT_EQ(previews[5].column_label, "DoRA");
+  EXPECT_NE(previews[3].image.rgb_hwc, previews[5].image.rgb_hwc);
+  EXPECT_EQ(recorder_.all<StepEvent>().back().step, recorder_.all<StartedEvent>().at(0).total);
+}
+
+TEST_F(Compare, StoppedItKeepsTheSheetOfWhatIsDone) {
+  recorder_.stop_at = 3;
+  const CompareReport report = run();
+  EXPECT_TRUE(report.stopped);
+  EXPECT_EQ(report.pictures.size(), 1u);
+  EXPECT_TRUE(fs::exists(report.sheet));
+}
+
+TEST_F(Compare, SaysWhatIsWrongWithARequest) {
+  const CompareRequest good = request_;
+  const auto error = [&](auto&& change) {
+    request_ = good;
+    change(request_);
+    return message_of([&] { run(); });
+  };
+  EXPECT_NE(error([](CompareRequest& r) { r.prompt.clear(); }).find("--prompt"), std::string::npos);
+  EXPECT_NE(error([](CompareRequest& r) { r.output = "sheet.jpg"; }).find("--output"),
+            std::string::npos);
+  EXPECT_NE(error([](CompareRequest& r) { r.column.push_back("base=x"); }).find("'base'"),
+            std::string::npos);
+  EXPECT_NE(error([](CompareRequest& r) { r.prompts_file = "/no/such.txt"; }).find("/no/such.txt"),
+            std::string::npos);
+}
+
+}  // namespace
+}  // namespace dorabooth
