@@ -102,8 +102,9 @@ TEST(Program, NamesABrokenPictureBeforeTrainingStarts) {
   fs::copy(source_dir() / "assets" / "pictures" / "train", pictures);
   fs::remove(pictures / "metadata.jsonl");
   std::ofstream(pictures / "broken.png") << "not a picture";
-  const Outcome outcome = train_with(
-      {"--instance_data_dir", pictures.string(), "--output_dir", (folder.path() / "out").string()});
+  const Outcome outcome =
+      train_with({"--instance_data_dir", pictures.string(), "--instance_prompt", "a sks icon",
+                  "--output_dir", (folder.path() / "out").string()});
   EXPECT_EQ(outcome.status, 1);
   EXPECT_TRUE(contains(last_line(outcome.errors), "broken.png")) << outcome.errors;
   EXPECT_FALSE(fs::exists(folder.path() / "out" / "metrics.jsonl"));
