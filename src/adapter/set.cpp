@@ -90,7 +90,9 @@ AdapterSet AdapterSet::create(const AdapterSpec& spec, const LinearLayers& layer
     AdapterTensors tensors;
     tensors.a = initial_a(spec, module, rank, layer->in_features(), seed).to(norm2.device());
     tensors.b = at::zeros({layer->out_features(), rank}, norm2.options());
-    if (spec.kind == "dora") tensors.m = norm2.sqrt();
+    // In double: fp32 square roots of LibTorch are not correctly rounded, and m must equal the norm
+    // exactly.
+    if (spec.kind == "dora") tensors.m = norm2.to(at::kDouble).sqrt().to(at::kFloat);
     tensors.alpha = spec.alpha_of(module);
     set.entries_.push_back(
         {module, layer, make_adapter(std::move(tensors), spec, module, seed, core)});
