@@ -8,6 +8,7 @@
 
 #include "pipelines/base_loading.h"
 #include "pipelines/merge_output.h"
+#include "pipelines/merge_proof.h"
 #include "pipelines/merge_source.h"
 #include "pipelines/step_meter.h"
 #include "src/base/atomic_file.h"
@@ -116,6 +117,7 @@ MergeReport merge(const MergeRequest& request, Progress& progress, std::stop_tok
                        " does not hold"));
   }
   progress.on(SavedEvent{report.path});
+  report.largest_pixel_difference = merged_picture_difference(request, log, stop);
   return report;
 }
 

@@ -35,6 +35,9 @@ struct MergeReport {
   std::string receipt;  // merge_receipt.json beside the result
   std::vector<MergedLayer> layers;
   double largest_forward_error = 0.0;
+  // Between a picture of base + adapters and one of the merged folder, in 8-bit values; absent
+  // where the base is too large to draw with beside a merge, or the layout is one file.
+  std::optional<int> largest_pixel_difference;
   bool stopped = false;
 };
 

@@ -98,6 +98,8 @@ TEST(Merge, EveryLayoutComputesWhatTheAdapterComputes) {
     const MergeReport report = merge(request, progress, {});
     EXPECT_LT(report.largest_forward_error, 1e-5);
     EXPECT_TRUE(fs::exists(report.receipt));
+    ASSERT_TRUE(report.largest_pixel_difference.has_value());
+    EXPECT_LE(*report.largest_pixel_difference, 1);
     EXPECT_LT(relative_difference(unet_output(load_bundle(report.path, LoadOptions{})), want),
               1e-5);
 

@@ -27,6 +27,9 @@ nlohmann::json to_json(const MergeReport& report) {
           {"receipt", report.receipt},
           {"layers", layers},
           {"largest_forward_error", report.largest_forward_error},
+          {"largest_pixel_difference", report.largest_pixel_difference
+                                           ? nlohmann::json(*report.largest_pixel_difference)
+                                           : nlohmann::json()},
           {"stopped", report.stopped}};
 }
 
@@ -51,6 +54,10 @@ int merge_command(const Arguments& arguments, const Streams& streams) {
                 << " layers merged; largest error of a layer's output "
                 << report.largest_forward_error << " of its largest value\n"
                 << report.receipt << "  the error of each layer\n";
+    if (report.largest_pixel_difference) {
+      streams.out << "a picture of base + adapters and one of the merged model differ by at most "
+                  << *report.largest_pixel_difference << " of 255\n";
+    }
   }
   return report.stopped ? 1 : 0;
 }
