@@ -36,6 +36,7 @@ at::Tensor image_tensor(const Image& image) {
 ExampleSet encode_examples(const ExampleRequest& request, const AutoencoderKl& vae,
                            const std::function<void(int64_t)>& encoded, std::stop_token stop) {
   at::NoGradGuard no_grad;
+  const at::Device device = vae.parameters().front().device();
   ExampleSet set;
   std::vector<at::Tensor> means;
   std::vector<at::Tensor> stds;
@@ -47,7 +48,8 @@ ExampleSet encode_examples(const ExampleRequest& request, const AutoencoderKl& v
     for (int64_t repeat = 0; repeat < request.repeats; ++repeat, ++index) {
       if (stop.stop_requested()) return {};
       const CropPlan plan = plan_of(request, original, index);
-      const Posterior posterior = vae.encode(image_tensor(apply_crop(decoded.image, plan)));
+      const Posterior posterior =
+          vae.encode(image_tensor(apply_crop(decoded.image, plan)).to(device));
       means.push_back(posterior.mean.to(at::kCPU, at::kFloat));
       stds.push_back(posterior.std.to(at::kCPU, at::kFloat));
       time_ids.push_back(time_ids_of(micro_conditioning(plan)));

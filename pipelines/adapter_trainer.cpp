@@ -2,6 +2,8 @@
 
 #include <ATen/ATen.h>
 
+#include <cmath>
+
 #include "pipelines/tensor_store.h"
 #include "src/base/error.h"
 
@@ -11,6 +13,11 @@ namespace {
 
 constexpr const char* kParameterPrefix = "parameter/";
 constexpr const char* kOptimizerPrefix = "optimizer/";
+constexpr const char* kLossScale = "loss_scale";
+
+// torch.amp.GradScaler's defaults.
+constexpr double kFirstLossScale = 65536.0;
+constexpr int64_t kStepsUntilGrowth = 2000;
 
 std::vector<ParameterGroup> groups_of(const AdapterSet& set, const TrainerOptions& options) {
   std::vector<ParameterGroup> groups = {
@@ -49,20 +56,35 @@ AdapterTrainer::AdapterTrainer(std::string name, AdapterSet set, const TrainerOp
     : name_(std::move(name)),
       set_(std::move(set)),
       max_grad_norm_(options.max_grad_norm),
+      scales_loss_(options.scale_loss),
+      loss_scale_(options.scale_loss ? kFirstLossScale : 1.0),
       optimizer_(make_optimizer(set_, options)) {
   set_.on_parameters_changed();
 }
 
 void AdapterTrainer::accumulate(const at::Tensor& loss, double weight) {
-  (weight == 1.0 ? loss : loss * weight).backward();
+  const double factor = weight * loss_scale_;
+  (factor == 1.0 ? loss : loss * factor).backward();
 }
 
 double AdapterTrainer::step(double lr_factor) {
+  if (scales_loss_) optimizer_->scale_gradients(static_cast<float>(1.0 / loss_scale_));
   const double norm =
       max_grad_norm_ > 0 ? optimizer_->clip(max_grad_norm_) : optimizer_->grad_norm();
-  optimizer_->step(lr_factor);
+  const bool usable = std::isfinite(norm);
+  if (usable) {
+    optimizer_->step(lr_factor);
+    set_.on_parameters_changed();
+  }
   optimizer_->zero_grad();
-  set_.on_parameters_changed();
+  if (scales_loss_) {
+    good_steps_ = usable ? good_steps_ + 1 : 0;
+    if (!usable) loss_scale_ /= 2;
+    if (good_steps_ == kStepsUntilGrowth) {
+      loss_scale_ *= 2;
+      good_steps_ = 0;
+    }
+  }
   return norm;
 }
 
@@ -72,6 +94,10 @@ void AdapterTrainer::save_state(const std::filesystem::path& file) const {
     tensors[kParameterPrefix + parameter.name] = parameter.value;
   }
   for (const auto& [name, value] : optimizer_->state()) tensors[kOptimizerPrefix + name] = value;
+  if (scales_loss_) {
+    tensors[kLossScale] =
+        at::tensor({loss_scale_, static_cast<double>(good_steps_)}, at::dtype(at::kDouble));
+  }
   write_tensors(file, tensors, {});
 }
 
@@ -87,6 +113,16 @@ void AdapterTrainer::load_state(const std::filesystem::path& file) {
            shape_text(found->second.sizes().vec()));
     }
     parameter.value.copy_(found->second);
+    tensors.erase(found);
+  }
+  if (scales_loss_) {
+    const auto found = tensors.find(kLossScale);
+    if (found == tensors.end() || found->second.numel() != 2 ||
+        found->second.scalar_type() != at::kDouble) {
+      fail(file.string(), ": no ", kLossScale, " of two doubles");
+    }
+    loss_scale_ = found->second[0].item<double>();
+    good_steps_ = static_cast<int64_t>(found->second[1].item<double>());
     tensors.erase(found);
   }
   std::map<std::string, at::Tensor> state;

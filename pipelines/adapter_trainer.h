@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "src/adapter/set.h"
@@ -23,6 +24,9 @@ struct TrainerOptions {
   double max_grad_norm = 1.0;  // 0: no clipping
   bool prodigy_use_bias_correction = true;
   bool prodigy_safeguard_warmup = true;
+  // For a base in fp16, whose small gradients would be flushed to zero: the loss is multiplied by a
+  // power of two that adapts (Micikevicius et al. 2018; torch.amp.GradScaler's rule).
+  bool scale_loss = false;
 };
 
 class AdapterTrainer {
@@ -38,8 +42,11 @@ class AdapterTrainer {
   // Adds the gradient of weight·loss.
   void accumulate(const at::Tensor& loss, double weight);
   // Clips, steps with every group's rate times lr_factor, zeroes the gradients; the norm before
-  // clipping.
+  // clipping. If that is not finite nothing is updated, and a scaled loss is halved from now on.
   double step(double lr_factor);
+  double loss_scale() const { return loss_scale_; }
+  // Prodigy's estimate of the learning rate.
+  std::optional<double> adaptation() const { return optimizer_->adaptation(); }
 
   // Parameters and optimizer state, for an exact resume.
   void save_state(const std::filesystem::path& file) const;
@@ -49,6 +56,9 @@ class AdapterTrainer {
   std::string name_;
   AdapterSet set_;
   double max_grad_norm_;
+  bool scales_loss_;
+  double loss_scale_ = 1.0;
+  int64_t good_steps_ = 0;  // since the scale changed
   std::unique_ptr<Optimizer> optimizer_;
 };
 

@@ -7,19 +7,21 @@
 #include <chrono>
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "pipelines/base_loading.h"
 #include "pipelines/denoising_loss.h"
+#include "pipelines/divergence_watch.h"
 #include "pipelines/process_memory.h"
+#include "pipelines/step_meter.h"
 #include "pipelines/training_previews.h"
 #include "pipelines/training_run.h"
+#include "pipelines/training_text.h"
 #include "src/adapter/adapter_file.h"
 #include "src/base/atomic_file.h"
 #include "src/base/error.h"
 #include "src/device/adapter_core_choice.h"
-#include "src/optimizer/lr_schedule.h"
 #include "src/report/metrics_file.h"
-#include "src/report/tensorboard.h"
 
 namespace dorabooth {
 
@@ -27,8 +29,6 @@ namespace fs = std::filesystem;
 using nlohmann::json;
 
 namespace {
-
-using Trainers = std::vector<std::unique_ptr<AdapterTrainer>>;
 
 ModelOptions model_options_of(const TrainConfig& config) {
   ModelOptions options = config;
@@ -49,28 +49,11 @@ TrainerOptions trainer_options_of(const TrainConfig& config) {
   options.max_grad_norm = config.max_grad_norm;
   options.prodigy_use_bias_correction = config.prodigy_use_bias_correction;
   options.prodigy_safeguard_warmup = config.prodigy_safeguard_warmup;
+  options.scale_loss = config.mixed_precision == "fp16";
+  // Prodigy finds one rate for all parameters, as the scripts have it.
+  if (config.optimizer == "prodigy") options.text_encoder_lr = config.learning_rate;
   return options;
 }
-
-// Whether the loss ran away: over ten times its start for 20 steps in a row.
-class DivergenceWatch {
- public:
-  bool add(double loss) {
-    if (steps_ < kStartSteps) {
-      start_ = std::max(start_, loss);
-      ++steps_;
-      return false;
-    }
-    run_ = loss > 10 * start_ ? run_ + 1 : 0;
-    return run_ == 20;
-  }
-
- private:
-  static constexpr int kStartSteps = 5;
-  int steps_ = 0;
-  int run_ = 0;
-  double start_ = 0.0;
-};
 
 class Run {
  public:
@@ -80,17 +63,27 @@ class Run {
   TrainReport run();
 
  private:
+  ImageFolder instance_pictures();
+  ImageFolder class_pictures();
   bool prepare();
   std::optional<ExampleSet> encode(const ImageFolder& folder, const std::string& stream);
+  void set_steps(int64_t examples);
   void make_trainers();
-  void cache_text();
-  PromptEmbeds embeds_for(const TrainingBatch& batch) const;
-  double lr_factor(int64_t step) const;
+  void open_output();
+  void open_reports();
+  PromptEmbeds embeds_for(const AdapterTrainer& trainer, const TrainingBatch& batch) const;
+  double untrained_loss() const;
+  void micro_step(AdapterTrainer& trainer, size_t index, const TrainingBatch& batch, int64_t step,
+                  int64_t number);
   void train_step(int64_t step);
+  void check_gradient(const AdapterTrainer& trainer, double norm, int64_t step) const;
+  [[noreturn]] void fail_not_finite(const std::string& what, double value, int64_t step) const;
   void report_step(int64_t step, double seconds);
+  void watch_losses(int64_t done);
   void save_final();
   void checkpoint(int64_t step);
-  std::map<std::string, std::string> metadata(int64_t step) const;
+  TrainReport stopped(int64_t step);
+  std::map<std::string, std::string> metadata() const;
 
   const TrainConfig& config_;
   Progress& progress_;
@@ -101,11 +94,14 @@ class Run {
   std::optional<Ddpm> schedule_;
   ObjectiveConfig objective_;
   std::optional<BatchSource> batches_;
+  std::optional<TrainingText> text_;
   Trainers trainers_;
+  std::set<const AdapterTrainer*> train_text_;  // those with adapters on a text encoder
+  LrSchedule lr_;
+  RunFacts facts_;
+  std::optional<ResumePoint> resume_;
   int64_t max_steps_ = 0;
-  // Embeddings of every caption, by row; empty while text encoders train.
-  std::map<std::string, int64_t> caption_rows_;
-  PromptEmbeds cached_text_;
+  int64_t first_step_ = 0;
 
   std::optional<MetricsFile> metrics_;
   std::optional<TensorboardFile> tensorboard_;
@@ -113,19 +109,35 @@ class Run {
   std::vector<double> grad_norms_;  // the same
   std::vector<DivergenceWatch> watches_;
   std::chrono::steady_clock::time_point started_;
-  int64_t first_step_ = 0;
+  int64_t checkpoint_step_ = -1;  // of report_.checkpoint
   TrainReport report_;
 };
+
+ImageFolder Run::instance_pictures() {
+  ImageFolder folder = read_image_folder(
+      {config_.instance_data_dir, config_.caption_column, config_.instance_prompt});
+  const auto limit = static_cast<size_t>(config_.max_train_samples.value_or(INT64_MAX));
+  if (folder.pictures.size() > limit) folder.pictures.resize(limit);
+  verify_pictures(folder.pictures, stop_);
+  return folder;
+}
+
+// Drawn where they are missing; more than asked for are left out, as in diffusers' script.
+ImageFolder Run::class_pictures() {
+  make_class_pictures(config_, bundle_, progress_, stop_);
+  if (stop_.stop_requested()) return {};
+  ImageFolder folder =
+      read_image_folder({*config_.class_data_dir, std::nullopt, config_.class_prompt});
+  const auto limit = static_cast<size_t>(config_.num_class_images);
+  if (folder.pictures.size() > limit) folder.pictures.resize(limit);
+  verify_pictures(folder.pictures, stop_);
+  return folder;
+}
 
 std::optional<ExampleSet> Run::encode(const ImageFolder& folder, const std::string& stream) {
   for (const std::string& note : folder.notes) log_.info(note);
   ExampleRequest request;
   request.pictures = folder.pictures;
-  if (config_.max_train_samples && stream == "instance" &&
-      static_cast<int64_t>(request.pictures.size()) > *config_.max_train_samples) {
-    request.pictures.resize(static_cast<size_t>(*config_.max_train_samples));
-  }
-  verify_pictures(request.pictures, stop_);
   const auto side = static_cast<int>(config_.resolution);
   request.target = {side, side};
   request.center_crop = config_.center_crop;
@@ -134,50 +146,71 @@ std::optional<ExampleSet> Run::encode(const ImageFolder& folder, const std::stri
   request.seed = static_cast<uint64_t>(config_.seed);
   request.stream = stream;
   const auto total = static_cast<int64_t>(request.pictures.size()) * request.repeats;
-  progress_.on(StartedEvent{"encode " + stream + " pictures", total});
+  StepMeter meter(progress_, "encode " + stream + " pictures", total);
   ExampleSet set = encode_examples(
-      request, *bundle_.vae,
-      [&](int64_t done) {
-        progress_.on(StepEvent{done, total, {}, 0, 0});
-      },
-      stop_);
+      request, *bundle_.vae, [&](int64_t) { meter.step(); }, stop_);
   if (set.size() == 0) return std::nullopt;
   return set;
 }
 
-// False if it was asked to stop.
+void Run::set_steps(int64_t examples) {
+  const auto ceiling = [](int64_t a, int64_t b) { return (a + b - 1) / b; };
+  const int64_t micro_steps = ceiling(examples, config_.train_batch_size);
+  const int64_t epoch_steps = ceiling(micro_steps, config_.gradient_accumulation_steps);
+  max_steps_ = config_.max_train_steps.value_or(config_.num_train_epochs * epoch_steps);
+  facts_.total_steps = max_steps_;
+  facts_.adapter_metadata = metadata();
+  lr_ = lr_schedule_of(config_, max_steps_);
+}
+
+void Run::open_output() {
+  const fs::path output = config_.output_dir;
+  std::error_code error;
+  fs::create_directories(output, error);
+  if (error) fail("cannot create ", output.string(), ": ", error.message());
+  remove_unfinished_checkpoints(output);
+}
+
+// False if it was asked to stop. What can be wrong is found in the order of how long it takes.
 bool Run::prepare() {
+  open_device(config_.device);
   check_train_config(config_);
-  const ImageFolder instance = read_image_folder(
-      {config_.instance_data_dir, config_.caption_column, config_.instance_prompt});
+  const ImageFolder instance = instance_pictures();
+  if (stop_.stop_requested()) return false;
+  set_steps(static_cast<int64_t>(instance.pictures.size()) * config_.repeats);
+  open_output();
+  resume_ = find_resume_point(config_, log_);
   bundle_ = load_base(model_options_of(config_), log_);
   bundle_.unet->set_gradient_checkpointing(config_.gradient_checkpointing);
   schedule_.emplace(config_for_class(bundle_.scheduler, "DDPMScheduler"));
   objective_.prediction_type = config_.prediction_type.value_or(bundle_.scheduler.prediction_type);
   objective_.snr_gamma = config_.snr_gamma;
   objective_.prior_loss_weight = config_.prior_loss_weight;
+  make_trainers();
+
+  ImageFolder of_class;
+  if (config_.with_prior_preservation) of_class = class_pictures();
+  if (stop_.stop_requested()) return false;
+  facts_.pictures = digest_of(instance.pictures) + digest_of(of_class.pictures);
+  if (resume_) {
+    load_checkpoint(*resume_, config_, facts_, trainers_, log_);
+    first_step_ = resume_->step;
+    report_.checkpoint = resume_->folder.string();
+  }
+  warn_of_later_checkpoints(config_.output_dir, first_step_, log_);
 
   auto instance_set = encode(instance, "instance");
   if (!instance_set) return false;
   std::optional<ExampleSet> class_set;
   if (config_.with_prior_preservation) {
-    make_class_pictures(config_, bundle_, progress_, stop_);
-    if (stop_.stop_requested()) return false;
-    class_set = encode(
-        read_image_folder({*config_.class_data_dir, config_.caption_column, config_.class_prompt}),
-        "class");
+    class_set = encode(of_class, "class");
     if (!class_set) return false;
   }
   batches_.emplace(std::move(*instance_set), std::move(class_set),
                    static_cast<uint64_t>(config_.seed), config_.train_batch_size,
                    bundle_.vae->config().scaling_factor, schedule_->num_train_timesteps());
-  const int64_t micro_steps =
-      (batches_->epoch_size() + config_.train_batch_size - 1) / config_.train_batch_size;
-  const int64_t steps_per_epoch =
-      (micro_steps + config_.gradient_accumulation_steps - 1) / config_.gradient_accumulation_steps;
-  max_steps_ = config_.max_train_steps.value_or(config_.num_train_epochs * steps_per_epoch);
-  make_trainers();
-  cache_text();
+  text_.emplace(bundle_, batches_->captions(), train_text_.size() < trainers_.size(), log_);
+  watches_.assign(trainers_.size(), DivergenceWatch(untrained_loss()));
   return true;
 }
 
@@ -189,44 +222,68 @@ void Run::make_trainers() {
         AdapterSet::create(named.spec, layers, static_cast<uint64_t>(config_.seed), core);
     trainers_.push_back(
         std::make_unique<AdapterTrainer>(named.name, std::move(set), trainer_options_of(config_)));
+    const AdapterTrainer& trainer = *trainers_.back();
     int64_t count = 0;
-    for (const AdapterParameter& parameter : trainers_.back()->set().parameters()) {
+    for (const AdapterParameter& parameter : trainer.set().parameters()) {
       count += parameter.value.numel();
+      if (parameter.module.starts_with("text_encoder")) train_text_.insert(&trainer);
     }
-    log_.info(concat(named.name, ": ", trainers_.back()->set().size(), " modules, ", count,
+    log_.info(concat(named.name, ": ", trainer.set().size(), " modules, ", count,
                      " trainable parameters"));
+    if (config_.train_text_encoder && !train_text_.contains(&trainer)) {
+      log_.warning(concat("train_text_encoder: the target modules of ", named.name,
+                          " name none of the text encoders, so they stay as they are"));
+    }
   }
-  watches_.resize(trainers_.size());
+  if (config_.optimizer == "prodigy" && config_.learning_rate < 0.1) {
+    log_.warning(concat("learning_rate ", config_.learning_rate,
+                        " is too low for prodigy, which multiplies it by its own estimate: 1 is "
+                        "usual"));
+  }
+  const int64_t checkpoints = std::min(max_steps_ / config_.checkpointing_steps + 1,
+                                       config_.checkpoints_total_limit.value_or(max_steps_) + 1);
+  require_disk_space(config_.output_dir,
+                     checkpoint_bytes(trainers_) * static_cast<uint64_t>(checkpoints + 1),
+                     concat(checkpoints, " checkpoints of this run"));
 }
 
-void Run::cache_text() {
-  const std::vector<std::string> captions = batches_->captions();
-  for (size_t i = 0; i < captions.size(); ++i) caption_rows_[captions[i]] = static_cast<int64_t>(i);
-  if (config_.train_text_encoder) return;
+// The trainer's adapters are attached.
+PromptEmbeds Run::embeds_for(const AdapterTrainer& trainer, const TrainingBatch& batch) const {
+  return train_text_.contains(&trainer) ? text_->live(batch.captions)
+                                        : text_->cached(batch.captions);
+}
+
+// Of the first batches, by the base alone: what a loss that runs away is measured against.
+double Run::untrained_loss() const {
+  constexpr int64_t kBatches = 4;
   at::NoGradGuard no_grad;
-  cached_text_ = encode_prompts(bundle_, captions, LongPrompts::kCut, log_);
-}
-
-PromptEmbeds Run::embeds_for(const TrainingBatch& batch) const {
-  if (config_.train_text_encoder) {
-    return encode_tokens(bundle_,
-                         tokenize_prompts(bundle_, batch.captions, LongPrompts::kCut, Log()));
+  double sum = 0.0;
+  for (int64_t micro = 0; micro < kBatches; ++micro) {
+    const TrainingBatch batch = batches_->batch(micro);
+    const PromptEmbeds embeds = text_->live(batch.captions);
+    sum += denoising_loss(*bundle_.unet, *schedule_, batch, embeds, objective_).item<double>();
   }
-  std::vector<int64_t> rows;
-  for (const std::string& caption : batch.captions) rows.push_back(caption_rows_.at(caption));
-  const at::Tensor index = at::tensor(rows).to(bundle_.device);
-  return {cached_text_.prompt_embeds.index_select(0, index),
-          cached_text_.pooled.index_select(0, index)};
+  return sum / kBatches;
 }
 
-double Run::lr_factor(int64_t step) const {
-  LrSchedule schedule;
-  schedule.name = config_.lr_scheduler;
-  schedule.warmup_steps = config_.lr_warmup_steps;
-  schedule.total_steps = max_steps_;
-  schedule.num_cycles = static_cast<double>(config_.lr_num_cycles);
-  schedule.power = config_.lr_power;
-  return schedule.factor(step, config_.learning_rate);
+void Run::fail_not_finite(const std::string& what, double value, int64_t step) const {
+  fail(what, " is ", value, " in step ", step + 1, ": the run ends; ",
+       report_.checkpoint.empty() ? std::string("no checkpoint was written yet")
+                                  : report_.checkpoint + " is kept");
+}
+
+// `number` counts micro-steps from the start of the run: it selects the dropout masks.
+void Run::micro_step(AdapterTrainer& trainer, size_t index, const TrainingBatch& batch,
+                     int64_t step, int64_t number) {
+  trainer.set().set_training(true, static_cast<uint64_t>(number), 0);
+  const AttachScope scope = trainer.set().attach();
+  const at::Tensor loss =
+      denoising_loss(*bundle_.unet, *schedule_, batch, embeds_for(trainer, batch), objective_);
+  const double value = loss.item<double>();
+  if (!std::isfinite(value)) fail_not_finite("the loss of " + trainer.name(), value, step);
+  const auto accumulation = static_cast<double>(config_.gradient_accumulation_steps);
+  losses_[index] += value / accumulation;
+  trainer.accumulate(loss, 1.0 / accumulation);
 }
 
 void Run::train_step(int64_t step) {
@@ -234,34 +291,49 @@ void Run::train_step(int64_t step) {
   grad_norms_.assign(trainers_.size(), 0.0);
   const int64_t accumulation = config_.gradient_accumulation_steps;
   for (int64_t micro = 0; micro < accumulation; ++micro) {
-    const int64_t micro_step = step * accumulation + micro;
-    const TrainingBatch batch = batches_->batch(micro_step);
+    const int64_t number = step * accumulation + micro;
+    const TrainingBatch batch = batches_->batch(number);
     for (size_t i = 0; i < trainers_.size(); ++i) {
-      AdapterTrainer& trainer = *trainers_[i];
-      trainer.set().set_training(true, static_cast<uint64_t>(micro_step), 0);
-      const AttachScope scope = trainer.set().attach();
-      const at::Tensor loss =
-          denoising_loss(*bundle_.unet, *schedule_, batch, embeds_for(batch), objective_);
-      const double value = loss.item<double>();
-      if (!std::isfinite(value)) {
-        fail("the loss of ", trainer.name(), " is ", value, " in step ", step + 1,
-             ": the run ends; ",
-             report_.checkpoint.empty() ? std::string("no checkpoint was written yet")
-                                        : report_.checkpoint + " is kept");
-      }
-      losses_[i] += value / static_cast<double>(accumulation);
-      trainer.accumulate(loss, 1.0 / static_cast<double>(accumulation));
+      micro_step(*trainers_[i], i, batch, step, number);
     }
   }
   for (size_t i = 0; i < trainers_.size(); ++i) {
-    grad_norms_[i] = trainers_[i]->step(lr_factor(step));
+    grad_norms_[i] = trainers_[i]->step(lr_.factor(step, config_.learning_rate));
+    check_gradient(*trainers_[i], grad_norms_[i], step);
+  }
+}
+
+void Run::check_gradient(const AdapterTrainer& trainer, double norm, int64_t step) const {
+  if (std::isfinite(norm)) return;
+  if (config_.mixed_precision != "fp16" || trainer.loss_scale() < 1.0) {
+    fail_not_finite("the gradient norm of " + trainer.name(), norm, step);
+  }
+  log_.info(concat("step ", step + 1, ": the gradient of ", trainer.name(),
+                   " overflowed fp16 and is left out; the loss scale is now ",
+                   trainer.loss_scale()));
+}
+
+void Run::watch_losses(int64_t done) {
+  for (size_t i = 0; i < trainers_.size(); ++i) {
+    if (!watches_[i].add(losses_[i])) continue;
+    report_.diverged = true;
+    log_.warning(concat("the loss of ", trainers_[i]->name(),
+                        " has been over ten times its start for 20 steps (now ", losses_[i],
+                        " in step ", done, "): the learning rate ", config_.learning_rate,
+                        " is too high for this run"));
   }
 }
 
 void Run::report_step(int64_t step, double seconds) {
   const int64_t done = step + 1;
-  const double lr = config_.learning_rate * lr_factor(step);
-  json line = {{"step", done}, {"lr", lr}, {"seconds", seconds}};
+  const double lr = config_.learning_rate * lr_.factor(step, config_.learning_rate);
+  const double pictures =
+      static_cast<double>(config_.train_batch_size * config_.gradient_accumulation_steps);
+  json line = {{"step", done},
+               {"lr", lr},
+               {"seconds", seconds},
+               {"images_per_second", pictures / seconds},
+               {"peak_memory_mb", peak_memory_mb()}};
   std::vector<std::pair<std::string, double>> values;
   for (size_t i = 0; i < trainers_.size(); ++i) {
     const std::string& name = trainers_[i]->name();
@@ -269,21 +341,10 @@ void Run::report_step(int64_t step, double seconds) {
     line["grad_norm"][name] = grad_norms_[i];
     values.emplace_back("loss/" + name, losses_[i]);
     values.emplace_back("grad_norm/" + name, grad_norms_[i]);
-    if (watches_[i].add(losses_[i])) {
-      report_.diverged = true;
-      log_.warning(concat("the loss of ", name,
-                          " has been over ten times its start for 20 steps (now ", losses_[i],
-                          " in step ", done, "): the learning rate ", config_.learning_rate,
-                          " is too high for this run"));
-    }
   }
-  const auto pictures =
-      static_cast<double>(config_.train_batch_size * config_.gradient_accumulation_steps);
-  line["images_per_second"] = pictures / seconds;
-  line["peak_memory_mb"] = peak_memory_mb();
-  metrics_->append(line);
   values.emplace_back("lr", lr);
   values.emplace_back("images_per_second", pictures / seconds);
+  metrics_->append(line);
   if (tensorboard_) {
     for (const auto& [tag, value] : values)
       tensorboard_->scalar(done, tag, static_cast<float>(value));
@@ -292,12 +353,13 @@ void Run::report_step(int64_t step, double seconds) {
   const double mean = elapsed.count() / static_cast<double>(done - first_step_);
   progress_.on(
       StepEvent{done, max_steps_, values, mean, mean * static_cast<double>(max_steps_ - done)});
+  watch_losses(done);
 }
 
-std::map<std::string, std::string> Run::metadata(int64_t step) const {
+// The same for an adapter of a twin run and one trained alone.
+std::map<std::string, std::string> Run::metadata() const {
   std::map<std::string, std::string> values = {
       {"modelspec.resolution", concat(config_.resolution, "x", config_.resolution)},
-      {"ss_steps", std::to_string(step)},
       {"ss_seed", std::to_string(config_.seed)},
       {"ss_sd_model_name", fs::path(config_.pretrained_model_name_or_path).filename().string()}};
   if (config_.instance_prompt) values["modelspec.trigger_phrase"] = *config_.instance_prompt;
@@ -305,49 +367,60 @@ std::map<std::string, std::string> Run::metadata(int64_t step) const {
 }
 
 void Run::checkpoint(int64_t step) {
+  if (checkpoint_step_ == step) return;
   metrics_->sync();
-  report_.checkpoint = write_checkpoint(config_, step, trainers_, metadata(step)).string();
+  facts_.adapter_metadata["ss_steps"] = std::to_string(step);
+  try {
+    report_.checkpoint = write_checkpoint(config_, step, trainers_, facts_).string();
+  } catch (const Error& error) {
+    if (report_.checkpoint.empty()) throw;
+    fail(error.what(), "; ", report_.checkpoint, " is kept");
+  }
+  checkpoint_step_ = step;
   progress_.on(SavedEvent{report_.checkpoint});
 }
 
 void Run::save_final() {
+  facts_.adapter_metadata["ss_steps"] = std::to_string(max_steps_);
   for (size_t i = 0; i < trainers_.size(); ++i) {
-    const fs::path path = adapter_folder(config_.output_dir, trainers_, *trainers_[i]) /
-                          "pytorch_lora_weights.safetensors";
-    write_diffusers_adapter(path, trainers_[i]->set(), metadata(report_.steps));
-    report_.adapters.push_back(
-        {trainers_[i]->name(), path.string(), losses_.empty() ? 0.0 : losses_[i]});
+    const AdapterTrainer& trainer = *trainers_[i];
+    const fs::path path =
+        adapter_folder(config_.output_dir, trainers_, trainer) / "pytorch_lora_weights.safetensors";
+    write_adapter_file(path, trainer.set().spec(), trainer.set().tensors(),
+                       facts_.adapter_metadata);
+    report_.adapters.push_back({trainer.name(), path.string(), losses_.empty() ? 0.0 : losses_[i]});
     progress_.on(SavedEvent{path.string()});
   }
+}
+
+TrainReport Run::stopped(int64_t step) {
+  report_.stopped = true;
+  if (step > first_step_) checkpoint(step);
+  log_.info(
+      concat("stopped after step ", step, " of ", max_steps_,
+             report_.checkpoint.empty() ? "" : "; go on with --resume_from_checkpoint latest"));
+  return report_;
+}
+
+void Run::open_reports() {
+  const fs::path output = config_.output_dir;
+  write_run_json(config_);
+  metrics_.emplace(output / "metrics.jsonl", first_step_);
+  if (config_.report_to) tensorboard_.emplace(output / "logs", first_step_);
 }
 
 TrainReport Run::run() {
   if (!prepare()) {
     report_.stopped = true;
+    log_.info("stopped before the first step");
     return report_;
   }
-  const fs::path output = config_.output_dir;
-  fs::create_directories(output);
-  const int64_t checkpoints = std::min(max_steps_ / config_.checkpointing_steps + 1,
-                                       config_.checkpoints_total_limit.value_or(max_steps_) + 1);
-  require_disk_space(output, checkpoint_bytes(trainers_) * static_cast<uint64_t>(checkpoints + 1),
-                     concat(checkpoints, " checkpoints of this run"));
-  first_step_ = resume(config_, trainers_, log_);
-  write_run_json(config_);
-  metrics_.emplace(output / "metrics.jsonl", first_step_);
-  if (config_.report_to) tensorboard_.emplace(output / "logs", first_step_);
-
+  open_reports();
   progress_.on(StartedEvent{"train", max_steps_});
   started_ = std::chrono::steady_clock::now();
   report_.steps = first_step_;
   for (int64_t step = first_step_; step < max_steps_; ++step) {
-    if (stop_.stop_requested()) {
-      report_.stopped = true;
-      if (step > first_step_) checkpoint(step);
-      log_.info(concat("stopped after step ", step, " of ", max_steps_,
-                       "; go on with --resume_from_checkpoint latest"));
-      return report_;
-    }
+    if (stop_.stop_requested()) return stopped(step);
     const auto begin = std::chrono::steady_clock::now();
     train_step(step);
     const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
@@ -355,7 +428,8 @@ TrainReport Run::run() {
     report_step(step, seconds.count());
     const bool last = step + 1 == max_steps_;
     if (config_.validation_prompt && ((step + 1) % config_.validation_steps == 0 || last)) {
-      draw_previews(config_, bundle_, trainers_, step + 1, progress_, stop_);
+      draw_previews(config_, bundle_, trainers_, step + 1, tensorboard_ ? &*tensorboard_ : nullptr,
+                    progress_, stop_);
     }
     if ((step + 1) % config_.checkpointing_steps == 0 && !last) checkpoint(step + 1);
   }

@@ -1,17 +1,14 @@
-// The parts of a training run that outlive a step, and its checkpoints. Internal to
-// pipelines/train.
+// What a training run is, from its config: adapters, checks, run.json. Internal to pipelines/train.
 #pragma once
 
-#include <memory>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
 
-#include "datasets/batch_source.h"
-#include "pipelines/adapter_trainer.h"
+#include "datasets/image_folder.h"
 #include "pipelines/train.h"
-#include "src/model/bundle.h"
-#include "src/model/prompt_encoding.h"
-#include "src/scheduler/noise_schedule.h"
+#include "src/adapter/spec.h"
+#include "src/optimizer/lr_schedule.h"
 
 namespace dorabooth {
 
@@ -22,30 +19,18 @@ struct NamedSpec {
 };
 std::vector<NamedSpec> adapter_specs(const TrainConfig& config);
 
-// Checks what no single field can: paths, prior preservation, resume. Throws UsageError.
+// Checks what no single field can: paths, prior preservation, the schedule. Throws UsageError.
 void check_train_config(const TrainConfig& config);
 
-// Where an adapter's file goes: OUT for a single one, OUT/<name> in a twin run.
-std::filesystem::path adapter_folder(const std::filesystem::path& output,
-                                     const std::vector<std::unique_ptr<AdapterTrainer>>& trainers,
-                                     const AdapterTrainer& trainer);
+LrSchedule lr_schedule_of(const TrainConfig& config, int64_t total_steps);
 
-// run.json: the resolved config, and under "_environment" what bits depend on beside it.
+// What bits depend on beside the config.
+nlohmann::json environment_of(const TrainConfig& config);
+
+// OUT/run.json: the resolved config, and the environment under "_environment".
 void write_run_json(const TrainConfig& config);
-std::string environment_json();
 
-// Bytes of one checkpoint, for the question whether the disk has room.
-uint64_t checkpoint_bytes(const std::vector<std::unique_ptr<AdapterTrainer>>& trainers);
-
-// OUT/checkpoint-N: written under a temporary name, synced, renamed; then older ones beyond the
-// limit are removed.
-std::filesystem::path write_checkpoint(const TrainConfig& config, int64_t step,
-                                       const std::vector<std::unique_ptr<AdapterTrainer>>& trainers,
-                                       const std::map<std::string, std::string>& metadata);
-
-// The step after which the run goes on: 0 without resume_from_checkpoint. Loads every trainer's
-// state.
-int64_t resume(const TrainConfig& config,
-               const std::vector<std::unique_ptr<AdapterTrainer>>& trainers, const Log& log);
+// Changes if a picture's bytes, a caption or the order changes.
+std::string digest_of(const std::vector<CaptionedPicture>& pictures);
 
 }  // namespace dorabooth

@@ -1,0 +1,62 @@
+// Checkpoints of a training run: OUT/checkpoint-N with each adapter, its exact state, and what the
+// run was. Whole or absent. Internal to pipelines/train.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "pipelines/adapter_trainer.h"
+#include "pipelines/train.h"
+#include "src/base/log.h"
+
+namespace dorabooth {
+
+using Trainers = std::vector<std::unique_ptr<AdapterTrainer>>;
+
+// What a checkpoint says of its run beside the config.
+struct RunFacts {
+  int64_t total_steps = 0;
+  std::string pictures;  // digest of the training pictures and captions
+  std::map<std::string, std::string> adapter_metadata;
+};
+
+// Where an adapter's file goes: OUT for a single one, OUT/<name> in a twin run.
+std::filesystem::path adapter_folder(const std::filesystem::path& output, const Trainers& trainers,
+                                     const AdapterTrainer& trainer);
+
+// Bytes of one checkpoint, for the question whether the disk has room.
+uint64_t checkpoint_bytes(const Trainers& trainers);
+
+// Removes what a killed process left half written, and puts back a checkpoint that it was about to
+// replace.
+void remove_unfinished_checkpoints(const std::filesystem::path& output);
+
+// Written under a temporary name, synced, renamed; then older ones beyond the limit are removed.
+// A failure leaves the earlier ones as they are.
+std::filesystem::path write_checkpoint(const TrainConfig& config, int64_t step,
+                                       const Trainers& trainers, const RunFacts& facts);
+
+// A checkpoint to go on from, read and compared with the config.
+struct ResumePoint {
+  std::filesystem::path folder;
+  int64_t step = 0;
+  int64_t total_steps = 0;
+  std::string pictures;
+};
+
+// Empty without resume_from_checkpoint, and with a warning where "latest" finds none (as the
+// scripts do). Throws where another setting would train something else.
+std::optional<ResumePoint> find_resume_point(const TrainConfig& config, const Log& log);
+
+// Throws if the pictures are others or the steps are already done; loads every trainer's state.
+void load_checkpoint(const ResumePoint& point, const TrainConfig& config, const RunFacts& facts,
+                     const Trainers& trainers, const Log& log);
+
+// Says which checkpoints an earlier run left behind that come after `step`.
+void warn_of_later_checkpoints(const std::filesystem::path& output, int64_t step, const Log& log);
+
+}  // namespace dorabooth

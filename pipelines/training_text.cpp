@@ -1,0 +1,55 @@
+#include "pipelines/training_text.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+
+namespace dorabooth {
+
+namespace {
+
+// Captions encoded at a time: bounds the memory whatever the number of pictures.
+constexpr int64_t kCaptionsAtATime = 16;
+
+PromptEmbeds encode_all(const SdxlBundle& bundle, const PromptTokens& tokens) {
+  at::NoGradGuard no_grad;
+  std::vector<at::Tensor> prompt_embeds;
+  std::vector<at::Tensor> pooled;
+  for (int64_t first = 0; first < tokens.ids.size(0); first += kCaptionsAtATime) {
+    const int64_t last = std::min(first + kCaptionsAtATime, tokens.ids.size(0));
+    const PromptEmbeds some = encode_tokens(
+        bundle,
+        {tokens.ids.slice(0, first, last), tokens.ids_2.slice(0, first, last), tokens.windows});
+    prompt_embeds.push_back(some.prompt_embeds);
+    pooled.push_back(some.pooled);
+  }
+  return {at::cat(prompt_embeds), at::cat(pooled)};
+}
+
+}  // namespace
+
+TrainingText::TrainingText(const SdxlBundle& bundle, const std::vector<std::string>& captions,
+                           bool cached, const Log& log)
+    : bundle_(bundle), tokens_(tokenize_prompts(bundle, captions, LongPrompts::kCut, log)) {
+  for (size_t i = 0; i < captions.size(); ++i) rows_[captions[i]] = static_cast<int64_t>(i);
+  if (cached) embeds_ = encode_all(bundle, tokens_);
+}
+
+at::Tensor TrainingText::rows_of(const std::vector<std::string>& captions) const {
+  std::vector<int64_t> rows;
+  for (const std::string& caption : captions) rows.push_back(rows_.at(caption));
+  return at::tensor(rows);
+}
+
+PromptEmbeds TrainingText::cached(const std::vector<std::string>& captions) const {
+  const at::Tensor rows = rows_of(captions).to(bundle_.device);
+  return {embeds_.prompt_embeds.index_select(0, rows), embeds_.pooled.index_select(0, rows)};
+}
+
+PromptEmbeds TrainingText::live(const std::vector<std::string>& captions) const {
+  const at::Tensor rows = rows_of(captions).to(tokens_.ids.device());
+  return encode_tokens(bundle_, {tokens_.ids.index_select(0, rows),
+                                 tokens_.ids_2.index_select(0, rows), tokens_.windows});
+}
+
+}  // namespace dorabooth

@@ -1,0 +1,36 @@
+// The captions of a run as what the UNet is conditioned on: encoded once where the text encoders
+// are frozen, tokenized once where they train. Internal to pipelines/train.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "src/base/log.h"
+#include "src/model/bundle.h"
+#include "src/model/prompt_encoding.h"
+
+namespace dorabooth {
+
+class TrainingText {
+ public:
+  // `captions`: every one that can occur, each once; one that is too long is cut, with a warning.
+  // `bundle` outlives it. Without `cached` only live() can be asked.
+  TrainingText(const SdxlBundle& bundle, const std::vector<std::string>& captions, bool cached,
+               const Log& log);
+
+  // From the frozen encoders, a row a caption.
+  PromptEmbeds cached(const std::vector<std::string>& captions) const;
+  // Through the encoders with what is attached to them now; differentiable.
+  PromptEmbeds live(const std::vector<std::string>& captions) const;
+
+ private:
+  at::Tensor rows_of(const std::vector<std::string>& captions) const;
+
+  const SdxlBundle& bundle_;
+  std::map<std::string, int64_t> rows_;
+  PromptTokens tokens_;  // a row a caption, one window
+  PromptEmbeds embeds_;  // the same; undefined without `cached`
+};
+
+}  // namespace dorabooth

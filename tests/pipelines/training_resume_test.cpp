@@ -1,0 +1,176 @@
+// A run that was stopped and resumed ends in the bytes of the uninterrupted one; a resume that
+// would train something else is refused.
+#include <ATen/Parallel.h>
+
+#include "src/base/error.h"
+#include "tests/pipelines/training_runs.h"
+
+namespace dorabooth::testing {
+namespace {
+
+class TrainingResume : public TrainingTest {
+ protected:
+  TrainingResume() { config_.adapter = {"both"}; }
+
+  // Stops after `steps`, goes on, and compares with the run that was never stopped.
+  void expect_resumed_equals_whole(int64_t steps) {
+    train_into("whole", config_);
+    const TrainReport first = train_into("parts", config_, steps);
+    EXPECT_TRUE(first.stopped);
+    EXPECT_EQ(first.steps, steps);
+    EXPECT_TRUE(first.adapters.empty());
+    TrainConfig again = config_;
+    again.resume_from_checkpoint = "latest";
+    const TrainReport second = train_into("parts", again);
+    EXPECT_FALSE(second.stopped);
+    EXPECT_EQ(warnings(), std::vector<std::string>());
+    for (const char* kind : {"/lora", "/dora"}) {
+      EXPECT_EQ(adapter_bytes(std::string("whole") + kind),
+                adapter_bytes(std::string("parts") + kind));
+    }
+    EXPECT_EQ(metrics("whole"), metrics("parts"));
+    EXPECT_EQ(metrics("parts").size(), static_cast<size_t>(*config_.max_train_steps));
+  }
+
+  // Two steps in OUT "parts", checkpointed.
+  void stop_early() { train_into("parts", config_, 2); }
+
+  std::string resume_error(TrainConfig changed) {
+    changed.resume_from_checkpoint = "latest";
+    return message_of([&] { train_into("parts", changed); });
+  }
+};
+
+TEST_F(TrainingResume, GivesTheBytesOfTheUninterruptedRun) { expect_resumed_equals_whole(2); }
+
+TEST_F(TrainingResume, AlsoWithAccumulationDropoutAndASchedule) {
+  config_.gradient_accumulation_steps = 2;
+  config_.lora_dropout = 0.1;
+  config_.lr_scheduler = "cosine";
+  config_.lr_warmup_steps = 2;
+  expect_resumed_equals_whole(1);
+}
+
+TEST_F(TrainingResume, AlsoWithTextEncodersAndPriorPreservation) {
+  config_.train_text_encoder = true;
+  config_.with_prior_preservation = true;
+  config_.class_data_dir = some_pictures(folder_.path() / "class", 2).string();
+  config_.class_prompt = "an icon";
+  config_.num_class_images = 2;
+  config_.max_train_steps = 3;
+  expect_resumed_equals_whole(2);
+}
+
+TEST_F(TrainingResume, AlsoWithProdigyAndAnFp16Base) {
+  config_.optimizer = "prodigy";
+  config_.learning_rate = 1.0;
+  config_.mixed_precision = "fp16";
+  config_.max_train_steps = 3;
+  expect_resumed_equals_whole(2);
+}
+
+TEST_F(TrainingResume, TakesACheckpointByItsName) {
+  config_.checkpointing_steps = 1;
+  train_into("whole", config_);
+  const std::string bytes = adapter_bytes("whole/dora");
+  TrainConfig again = config_;
+  again.resume_from_checkpoint = "checkpoint-3";
+  train_into("whole", again);
+  EXPECT_EQ(adapter_bytes("whole/dora"), bytes);
+  EXPECT_EQ(metrics("whole").size(), 4u);
+  again.resume_from_checkpoint = "checkpoint-9";
+  EXPECT_EQ(message_of([&] { train_into("whole", again); }),
+            "resume_from_checkpoint: no such folder: checkpoint-9");
+}
+
+TEST_F(TrainingResume, LatestWithoutACheckpointStartsAndSaysSo) {
+  config_.resume_from_checkpoint = "latest";
+  config_.max_train_steps = 1;
+  EXPECT_EQ(train_into("fresh", config_).steps, 1);
+  ASSERT_EQ(warnings().size(), 1u);
+  EXPECT_NE(warnings()[0].find("no checkpoint in"), std::string::npos);
+}
+
+TEST_F(TrainingResume, RefusesOtherSettingsWithBothValues) {
+  stop_early();
+  TrainConfig changed = config_;
+  changed.rank = 3;
+  EXPECT_NE(resume_error(changed).find("it was trained with rank = 2, this run asks for 3"),
+            std::string::npos);
+  changed = config_;
+  changed.learning_rate = 0.5;
+  EXPECT_NE(resume_error(changed).find("learning_rate = 0.001, this run asks for 0.5"),
+            std::string::npos);
+  changed = config_;
+  changed.snr_gamma = 5.0;
+  EXPECT_NE(resume_error(changed).find("snr_gamma = null, this run asks for 5.0"),
+            std::string::npos);
+}
+
+TEST_F(TrainingResume, RefusesOtherPicturesButAllowsAMovedFolder) {
+  stop_early();
+  TrainConfig moved = config_;
+  moved.instance_data_dir = (folder_.path() / "moved").string();
+  fs::rename(config_.instance_data_dir, moved.instance_data_dir);
+  moved.resume_from_checkpoint = "latest";
+  EXPECT_EQ(train_into("parts", moved, 3).steps, 3);
+  fs::copy_file(asset_path("pictures/train/1f9c7.webp"), folder_.path() / "moved/zzz.webp");
+  EXPECT_NE(resume_error(moved).find("the pictures or captions are not those"), std::string::npos);
+}
+
+TEST_F(TrainingResume, MoreStepsAreFineWhereTheScheduleDoesNotFollowThem) {
+  train_into("whole", config_);
+  TrainConfig shorter = config_;
+  shorter.max_train_steps = 2;
+  train_into("parts", shorter);
+  TrainConfig longer = config_;
+  longer.resume_from_checkpoint = "latest";
+  train_into("parts", longer);
+  EXPECT_EQ(warnings(), std::vector<std::string>());
+  EXPECT_EQ(adapter_bytes("parts/dora"), adapter_bytes("whole/dora"));
+  EXPECT_EQ(metrics("parts"), metrics("whole"));
+  EXPECT_NE(resume_error(shorter).find("it is after step 4, this run has only 2"),
+            std::string::npos);
+}
+
+TEST_F(TrainingResume, MoreStepsOfACosineAreAWarning) {
+  config_.lr_scheduler = "cosine";
+  config_.lr_warmup_steps = 0;
+  stop_early();
+  config_.max_train_steps = 5;
+  config_.resume_from_checkpoint = "latest";
+  train_into("parts", config_);
+  ASSERT_EQ(warnings().size(), 1u);
+  EXPECT_NE(warnings()[0].find("had 4 steps and now has 5, and the cosine schedule"),
+            std::string::npos);
+}
+
+TEST_F(TrainingResume, AnotherNumberOfThreadsIsAWarning) {
+  stop_early();
+  const fs::path state = folder_.path() / "parts/checkpoint-2/training_state.json";
+  nlohmann::json text = nlohmann::json::parse(read_file(state));
+  text["environment"]["threads"] = 77;
+  write_file_atomically(state, text.dump());
+  config_.resume_from_checkpoint = "latest";
+  train_into("parts", config_);
+  ASSERT_EQ(warnings().size(), 1u);
+  EXPECT_NE(warnings()[0].find(concat("threads was 77 and is now ", at::get_num_threads())),
+            std::string::npos);
+}
+
+TEST_F(TrainingResume, ADamagedStateIsNamed) {
+  stop_early();
+  const fs::path folder = folder_.path() / "parts/checkpoint-2";
+  const std::string state = read_file(folder / "training_state.json");
+  for (const char* text : {"{", "[]", "{\"step\": 2}"}) {
+    write_file_atomically(folder / "training_state.json", text);
+    EXPECT_NE(resume_error(config_).find("training_state.json is not the state of a training run"),
+              std::string::npos);
+  }
+  write_file_atomically(folder / "training_state.json", state);
+  fs::resize_file(folder / "state-dora.safetensors", 1000);
+  EXPECT_NE(resume_error(config_).find("state-dora.safetensors"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace dorabooth::testing
