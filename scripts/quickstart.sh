@@ -23,6 +23,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 scripts/setup.sh
 scripts/build.sh dorabooth
 
+# Threads that wait without spinning: on a busy machine, spinning costs up to ten times the work.
+export OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-passive}
 program=build/release/dorabooth
 base=assets/base
 lora=$out/lora/pytorch_lora_weights.safetensors
