@@ -102,7 +102,8 @@ void fill_random(torch::nn::Module& model, at::ScalarType dtype, at::Device devi
       value.fill_(parameter.name == "weight" ? 1.0 : 0.0);
     } else {
       const double row = static_cast<double>(value.numel() / sizes[0]);
-      const at::Tensor scaled = (block / std::sqrt(row)).to(dtype);
+      const at::Tensor scaled =
+          (block.narrow(0, 0, std::min(kBlock, value.numel())) / std::sqrt(row)).to(dtype);
       at::Tensor flat = value.view({-1});
       for (int64_t first = 0; first < flat.numel(); first += kBlock) {
         const int64_t count = std::min(kBlock, flat.numel() - first);

@@ -6,6 +6,8 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
+
 #include "src/device/adapter_core_choice.h"
 #include "src/ops/core_arguments.h"
 
@@ -69,6 +71,13 @@ at::Tensor forward_value(const at::Tensor& x, const at::Tensor& a, const at::Ten
   return y;
 }
 
+// Whether a column's dm has to be recomputed; looked up in place where the flags lie at hand.
+bool any_flag(const at::Tensor& flagged) {
+  if (!flagged.is_cpu()) return true;
+  const uint8_t* flags = flagged.const_data_ptr<uint8_t>();
+  return std::any_of(flags, flags + flagged.numel(), [](uint8_t flag) { return flag != 0; });
+}
+
 // dyg and dm in one pass; columns whose m is too small for y/m are recomputed from W·x + s·B·u.
 std::pair<at::Tensor, at::Tensor> dora_backward(const at::Tensor& dy, const at::Tensor& y,
                                                 const at::Tensor& x, const at::Tensor& u,
@@ -100,6 +109,7 @@ std::pair<at::Tensor, at::Tensor> dora_backward(const at::Tensor& dy, const at::
   args.flagged = flagged.data_ptr<uint8_t>();
   args.workspace = workspace.data_ptr<double>();
   call.core->compose_backward(args);
+  if (!any_flag(flagged)) return {dyg, dm};
   const at::Tensor columns = flagged.nonzero().flatten();
   if (columns.numel() > 0) {
     std::vector<at::Tensor> picked;
@@ -128,11 +138,12 @@ Gradients backward_products(const at::Tensor& dyg, const at::Tensor& x, const at
                             bool needs_x) {
   const auto dtype = x.scalar_type();
   at::Tensor du = dyg.mm(b.to(dtype));
-  du.mul_(call.scale);
+  if (call.scale != 1.0) du.mul_(call.scale);
   Gradients gradients;
   const at::Tensor x2 = rows_of(x);
   gradients.a = du.t().mm(x2).to(at::kFloat);
-  gradients.b = dyg.t().mm(u).to(at::kFloat).mul_(call.scale);
+  gradients.b = dyg.t().mm(u).to(at::kFloat);
+  if (call.scale != 1.0) gradients.b.mul_(call.scale);
   if (needs_x) {
     at::Tensor dx = call.layer.weight->matmul_transposed(dyg);
     dx.addmm_(du, a.to(dtype));

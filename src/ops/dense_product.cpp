@@ -8,6 +8,7 @@
 #include <ATen/core/dispatch/Dispatcher.h>
 
 #include <cstring>
+#include <vector>
 
 namespace dorabooth {
 
@@ -49,7 +50,11 @@ at::Tensor onednn_product(const at::Tensor& x, const at::Tensor& weight) {
 at::Tensor dense_product(const at::Tensor& x, const at::Tensor& weight) {
   const bool fp32_cpu = x.scalar_type() == at::kFloat && x.device().is_cpu() && !x.is_meta();
   if (fp32_cpu && prefers_onednn() && x.numel() > 0) return onednn_product(x, weight);
-  return at::matmul(x, weight.t());
+  if (x.dim() < 3) return at::matmul(x, weight.t());
+  // What at::matmul does in the end, without its way there.
+  std::vector<int64_t> sizes = x.sizes().vec();
+  sizes.back() = weight.size(0);
+  return x.reshape({-1, x.size(-1)}).mm(weight.t()).view(sizes);
 }
 
 std::string dense_product_rule() {

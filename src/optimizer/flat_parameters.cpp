@@ -54,7 +54,8 @@ FlatParameters::FlatParameters(const std::vector<ParameterGroup>& groups)
     const at::Tensor place = part(values_, slot);
     place.copy_(slot.parameter.detach());
     slot.parameter.set_data(place);
-    slot.parameter.mutable_grad() = part(gradients_, slot);
+    gradient_parts_.push_back(part(gradients_, slot));
+    slot.parameter.mutable_grad() = gradient_parts_[i];
     hooks_.push_back(slot.parameter.register_hook([received = received_, i](const at::Tensor& g) {
       if (g.defined()) (*received)[i] = 1;
     }));
@@ -74,17 +75,19 @@ at::Tensor FlatParameters::part(const at::Tensor& buffer, const Slot& slot) {
 void FlatParameters::clear_gradients() {
   gradients_.zero_();
   received_->assign(slots_.size(), 0);
-  for (Slot& slot : slots_) {
-    const at::Tensor& gradient = slot.parameter.grad();
-    const at::Tensor place = part(gradients_, slot);
-    if (!gradient.defined() || !gradient.is_alias_of(place)) slot.parameter.mutable_grad() = place;
+  for (size_t i = 0; i < slots_.size(); ++i) {
+    const at::Tensor& gradient = slots_[i].parameter.grad();
+    const at::Tensor& place = gradient_parts_[i];
+    if (!gradient.defined() || !gradient.is_alias_of(place)) {
+      slots_[i].parameter.mutable_grad() = place;
+    }
   }
 }
 
 void FlatParameters::collect_gradients() {
   for (size_t i = 0; i < slots_.size(); ++i) {
     const at::Tensor gradient = slots_[i].parameter.grad();
-    const at::Tensor place = part(gradients_, slots_[i]);
+    const at::Tensor& place = gradient_parts_[i];
     if (gradient.defined() && gradient.is_alias_of(place)) continue;
     if (gradient.defined()) {
       place.copy_(gradient);

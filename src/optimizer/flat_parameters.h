@@ -54,6 +54,7 @@ class FlatParameters {
   std::vector<Slot> slots_;
   at::Tensor values_;
   at::Tensor gradients_;
+  std::vector<at::Tensor> gradient_parts_;  // of every slot
   // Shared with the hooks on the parameters, which may outlive this object.
   std::shared_ptr<std::vector<char>> received_;
   std::vector<unsigned> hooks_;
