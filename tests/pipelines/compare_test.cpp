@@ -31,6 +31,7 @@ class Compare : public ::testing::Test {
                        "DoRA=" + path("dora.safetensors") + ":0.75"};
     request_.num_inference_steps = 2;
     request_.guidance_scale = 3;
+    request_.height = request_.width = 64;
     request_.device = "cpu";
     request_.output = path("out/sheet.png");
   }

@@ -26,6 +26,7 @@ class Sample : public ::testing::Test {
     request.prompt = {"a sks icon of penguin"};
     request.num_inference_steps = 2;
     request.guidance_scale = 3;
+    request.height = request.width = 64;
     request.device = "cpu";
     request.output_dir = (folder_.path() / folder).string();
     return request;
@@ -140,7 +141,6 @@ TEST_F(Sample, SeveralAdaptersAddUp) {
 
 TEST_F(Sample, StrengthZeroIsTheBaseUnderTheLerpRuleOnly) {
   const std::string dora = write_random_adapter(path("dora.safetensors"), "dora", true, 1);
-  const SafetensorsFile file(dora);
   SampleRequest zero = request("zero");
   zero.adapter_path = {dora + ":0"};
   zero.strength_rule = "lerp";
@@ -175,6 +175,8 @@ TEST_F(Sample, WritesTheLineThatOtherToolsRead) {
   one.negative_prompt = "blurry";
   one.use_karras_sigmas = true;
   one.scheduler = "dpmpp_2m";
+  one.height.reset();
+  one.width.reset();
   const PngText text = read_png_text(draw(one).at(0));
   EXPECT_EQ(text.at("parameters")
                 .rfind("a sks icon of penguin\nNegative prompt: blurry\n"
