@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "src/base/error.h"
+#include "src/config/field_text.h"
 
 namespace dorabooth {
 
@@ -89,14 +90,6 @@ std::string number_text(double value) {
              : json(value).dump();
 }
 
-std::string bounds_text(const Field& field) {
-  const std::string low = field.minimum ? (field.minimum_excluded ? "above " : "at least ") +
-                                              number_text(*field.minimum)
-                                        : "";
-  const std::string high = field.maximum ? "at most " + number_text(*field.maximum) : "";
-  return low + (low.empty() || high.empty() ? "" : " and ") + high;
-}
-
 void check_scalar(const Field& field, const json& value, const std::string& where) {
   if (value.is_number() && (field.minimum || field.maximum)) {
     const double number = value.get<double>();
@@ -148,6 +141,14 @@ json parse_scalar(const Field& field, FieldType type, const std::string& text) {
 }
 
 }  // namespace
+
+std::string bounds_text(const Field& field) {
+  const std::string low = field.minimum ? (field.minimum_excluded ? "above " : "at least ") +
+                                              number_text(*field.minimum)
+                                        : "";
+  const std::string high = field.maximum ? "at most " + number_text(*field.maximum) : "";
+  return low + (low.empty() || high.empty() ? "" : " and ") + high;
+}
 
 const Field* FieldTable::find(const std::string& name) const {
   for (const Field& field : fields_) {

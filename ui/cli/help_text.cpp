@@ -1,6 +1,8 @@
 // --help, from the field list.
 #include <nlohmann/json.hpp>
 
+#include "src/config/field_text.h"
+
 #include "ui/cli/arguments.h"
 
 namespace dorabooth {
@@ -53,9 +55,7 @@ std::string limits_text(const Field& field, const nlohmann::json& value) {
   std::string text;
   for (const std::string& choice : field.choices) text += (text.empty() ? "" : "|") + choice;
   const auto add = [&](const std::string& part) { text += (text.empty() ? "" : ", ") + part; };
-  if (field.minimum)
-    add((field.minimum_excluded ? "above " : "at least ") + nlohmann::json(*field.minimum).dump());
-  if (field.maximum) add("at most " + nlohmann::json(*field.maximum).dump());
+  if (const std::string bounds = bounds_text(field); !bounds.empty()) add(bounds);
   const bool says_default = !value.is_null() && value != "" && !(value.is_array() && value.empty());
   if (says_default) {
     std::string shown = value.dump();
