@@ -1,11 +1,14 @@
-// Counts steps above the limit.
+// The mean of the last steps against the limit.
 #include "pipelines/divergence_watch.h"
+
+#include <numeric>
 
 namespace dorabooth {
 
 bool DivergenceWatch::add(double loss) {
-  in_a_row_ = loss > kTimesStart * start_ ? in_a_row_ + 1 : 0;
-  if (diverged_ || in_a_row_ < kStepsInARow) return false;
+  last_[static_cast<size_t>(count_++ % kSteps)] = loss;
+  const double mean = std::accumulate(last_.begin(), last_.end(), 0.0) / kSteps;
+  if (diverged_ || count_ < kSteps || mean <= kTimesStart * start_) return false;
   diverged_ = true;
   return true;
 }

@@ -1,7 +1,9 @@
-// Notices a loss that runs away: over ten times the untrained model's for 20 steps in a row, as
-// after a learning rate that is far too high.
+// Notices a loss that runs away: over 20 steps, more than ten times the untrained model's, as after
+// a learning rate that is far too high. The mean of the 20 is what counts: single losses vary
+// tenfold with the timestep.
 #pragma once
 
+#include <array>
 #include <cstdint>
 
 namespace dorabooth {
@@ -9,18 +11,19 @@ namespace dorabooth {
 class DivergenceWatch {
  public:
   static constexpr double kTimesStart = 10.0;
-  static constexpr int64_t kStepsInARow = 20;
+  static constexpr int64_t kSteps = 20;
 
   // `start` is the mean loss before any update.
   explicit DivergenceWatch(double start) : start_(start) {}
 
-  // True once in a run that diverges: in the step that completes the row.
+  // True once in a run that diverges.
   bool add(double loss);
   bool diverged() const { return diverged_; }
 
  private:
   double start_;
-  int64_t in_a_row_ = 0;
+  std::array<double, kSteps> last_{};
+  int64_t count_ = 0;
   bool diverged_ = false;
 };
 

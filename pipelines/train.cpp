@@ -253,17 +253,18 @@ PromptEmbeds Run::embeds_for(const AdapterTrainer& trainer, const TrainingBatch&
                                         : text_->cached(batch.captions);
 }
 
-// Of the first batches, by the base alone: what a loss that runs away is measured against.
+// Of the first pictures, by the base alone: what a loss that runs away is measured against.
 double Run::untrained_loss() const {
-  constexpr int64_t kBatches = 4;
+  constexpr int64_t kPictures = 16;
+  const int64_t count = (kPictures + config_.train_batch_size - 1) / config_.train_batch_size;
   at::NoGradGuard no_grad;
   double sum = 0.0;
-  for (int64_t micro = 0; micro < kBatches; ++micro) {
+  for (int64_t micro = 0; micro < count; ++micro) {
     const TrainingBatch batch = batches_->batch(micro);
     const PromptEmbeds embeds = text_->live(batch.captions);
     sum += denoising_loss(*bundle_.unet, *schedule_, batch, embeds, objective_).item<double>();
   }
-  return sum / kBatches;
+  return sum / static_cast<double>(count);
 }
 
 void Run::fail_not_finite(const std::string& what, double value, int64_t step) const {

@@ -13,6 +13,7 @@ class TrainingData : public TrainingTest {
 
   void prior(const std::string& folder, int64_t count) {
     config_.with_prior_preservation = true;
+    config_.resolution = 32;
     config_.class_data_dir = (folder_.path() / folder).string();
     config_.class_prompt = "an icon";
     config_.num_class_images = count;
@@ -24,20 +25,18 @@ class TrainingData : public TrainingTest {
 };
 
 TEST_F(TrainingData, MissingClassPicturesAreDrawnAndOnlyThose) {
-  prior("class", 3);
+  prior("class", 2);
   config_.sample_batch_size = 2;
   train_into("first", config_);
   const std::string zero = class_bytes("class-00000.png");
   const std::string one = class_bytes("class-00001.png");
   EXPECT_NE(zero, one);
-  EXPECT_EQ(read_picture(fs::path(*config_.class_data_dir) / "class-00002.png").image.width, 64);
-  const auto written = fs::last_write_time(fs::path(*config_.class_data_dir) / "class-00002.png");
-  const std::string adapter = adapter_bytes("first");
+  EXPECT_EQ(decode_picture(zero, "zero").image.width, 32);
+  const auto written = fs::last_write_time(fs::path(*config_.class_data_dir) / "class-00000.png");
 
   fs::remove(fs::path(*config_.class_data_dir) / "class-00001.png");
   train_into("second", config_);
-  EXPECT_EQ(class_bytes("class-00000.png"), zero);
-  EXPECT_EQ(fs::last_write_time(fs::path(*config_.class_data_dir) / "class-00002.png"), written);
+  EXPECT_EQ(fs::last_write_time(fs::path(*config_.class_data_dir) / "class-00000.png"), written);
   const Image again = decode_picture(class_bytes("class-00001.png"), "again").image;
   const Image before = decode_picture(one, "before").image;
   int worst = 0;
@@ -63,6 +62,7 @@ TEST_F(TrainingData, PicturesThatAreThereCountAsClassPictures) {
 }
 
 TEST_F(TrainingData, PriorPreservationChangesTheLoss) {
+  config_.resolution = 32;
   train_into("plain", config_);
   prior("class", 1);
   some_pictures(*config_.class_data_dir, 1);

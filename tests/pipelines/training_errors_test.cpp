@@ -127,14 +127,35 @@ TEST_F(TrainingErrors, ALossThatIsNotANumberEndsTheRunAndKeepsTheCheckpoint) {
   EXPECT_TRUE(fs::exists(state));
 }
 
-TEST(DivergenceWatch, SpeaksOnceAfterTwentyStepsInARow) {
+// The quick start's rate, times a hundred.
+TEST_F(TrainingErrors, ALearningRateAHundredTimesTooHighIsSaid) {
+  config_.learning_rate = 2e-3;
+  config_.max_train_steps = 24;
+  EXPECT_FALSE(train_into("good", config_).diverged);
+  EXPECT_EQ(warnings(), std::vector<std::string>());
+  config_.learning_rate *= 100;
+  config_.resolution = 128;  // the base's own, where its loss is low
+  config_.train_batch_size = 2;
+  EXPECT_TRUE(train_into("out", config_).diverged);
+  ASSERT_EQ(warnings().size(), 1u);
+  EXPECT_NE(warnings()[0].find("has been over ten times its start for 20 steps"),
+            std::string::npos);
+  EXPECT_NE(warnings()[0].find("the learning rate 0.2 is too high"), std::string::npos);
+}
+
+TEST(DivergenceWatch, SpeaksOnceWhenTwentyStepsAreOverTenTimesTheStart) {
   DivergenceWatch watch(0.1);
-  for (int i = 0; i < 19; ++i) EXPECT_FALSE(watch.add(1.1));
-  EXPECT_FALSE(watch.add(0.9));
-  for (int i = 0; i < 19; ++i) EXPECT_FALSE(watch.add(1.1));
-  EXPECT_TRUE(watch.add(1.1));
+  for (int i = 0; i < 30; ++i) EXPECT_FALSE(watch.add(0.9));
+  int spoken = 0;
+  for (int i = 0; i < 19; ++i) spoken += watch.add(1.05);
+  for (int i = 0; i < 30; ++i) spoken += watch.add(1.05);
+  EXPECT_EQ(spoken, 1);
   EXPECT_TRUE(watch.diverged());
-  EXPECT_FALSE(watch.add(1.1));
+}
+
+TEST(DivergenceWatch, SingleHighStepsAreNotEnough) {
+  DivergenceWatch watch(0.1);
+  for (int i = 0; i < 200; ++i) EXPECT_FALSE(watch.add(i % 20 == 0 ? 9.0 : 0.2));
 }
 
 }  // namespace

@@ -115,6 +115,7 @@ TEST_F(TrainingResume, RefusesOtherPicturesButAllowsAMovedFolder) {
   moved.resume_from_checkpoint = "latest";
   EXPECT_EQ(train_into("parts", moved, 3).steps, 3);
   fs::copy_file(asset_path("pictures/train/1f9c7.webp"), folder_.path() / "moved/zzz.webp");
+  write_file_atomically(folder_.path() / "moved/zzz.txt", "waffle");
   EXPECT_NE(resume_error(moved).find("the pictures or captions are not those"), std::string::npos);
 }
 
