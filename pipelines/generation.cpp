@@ -119,6 +119,8 @@ Denoising::Denoising(const SdxlBundle& bundle, const GenerationPlan& plan,
         at::cat({rows(negative.prompt_embeds, batch), inputs_.encoder_hidden_states});
     inputs_.text_embeds = at::cat({rows(negative.pooled, batch), inputs_.text_embeds});
   }
+  inputs_.encoder_hidden_states = inputs_.encoder_hidden_states.to(bundle.dtype);
+  inputs_.cache = std::make_shared<nn::ContextCache>();
   // The reference rounds these to the model's dtype too.
   const at::Tensor time_ids = at::tensor(plan.time_ids, at::kFloat).to(bundle.dtype);
   inputs_.time_ids =

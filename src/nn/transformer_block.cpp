@@ -35,11 +35,11 @@ TransformerBlock::TransformerBlock(const TransformerShape& shape,
 }
 
 at::Tensor TransformerBlock::forward(const at::Tensor& x, const at::Tensor& context,
-                                     const Probe& probe) const {
+                                     const Probe& probe, ContextCache* cache) const {
   const at::Tensor self = attn1_->forward(norm1_->forward(x));
   probe.show("attn1", self);
   const at::Tensor after_self = add_temporary(x, self);
-  const at::Tensor cross = attn2_->forward(norm2_->forward(after_self), context);
+  const at::Tensor cross = attn2_->forward(norm2_->forward(after_self), context, cache);
   probe.show("attn2", cross);
   const at::Tensor after_cross = add_temporary(after_self, cross);
   const at::Tensor inner = ff_->forward(norm3_->forward(after_cross));
@@ -63,7 +63,7 @@ Transformer2d::Transformer2d(const TransformerShape& shape, const at::TensorOpti
 }
 
 at::Tensor Transformer2d::forward(const at::Tensor& x, const at::Tensor& context,
-                                  bool checkpointing, const Probe& probe) {
+                                  bool checkpointing, const Probe& probe, ContextCache* cache) {
   const int64_t height = x.size(2);
   const int64_t width = x.size(3);
   at::Tensor tokens = norm_->forward(x).permute({0, 2, 3, 1}).flatten(1, 2);
@@ -72,7 +72,7 @@ at::Tensor Transformer2d::forward(const at::Tensor& x, const at::Tensor& context
     TransformerBlock& block = *blocks_[i];
     const Probe inside = probe.inside("transformer_blocks", i);
     if (!checkpointing) {
-      tokens = block.forward(tokens, context, inside);
+      tokens = block.forward(tokens, context, inside, cache);
       continue;
     }
     tokens = checkpoint(

@@ -23,7 +23,8 @@ class TransformerBlock : public torch::nn::Module {
  public:
   TransformerBlock(const TransformerShape& shape, const at::TensorOptions& options);
   // x [batch, tokens, channels], context [batch, context tokens, context_channels] -> like x.
-  at::Tensor forward(const at::Tensor& x, const at::Tensor& context, const Probe& probe) const;
+  at::Tensor forward(const at::Tensor& x, const at::Tensor& context, const Probe& probe,
+                     ContextCache* cache = nullptr) const;
 
  private:
   std::shared_ptr<LayerNorm> norm1_;
@@ -40,7 +41,7 @@ class Transformer2d : public torch::nn::Module {
   // x [batch, channels, h, w] -> the same shape. With `checkpointing` each block is recomputed in
   // the backward pass instead of keeping its activations.
   at::Tensor forward(const at::Tensor& x, const at::Tensor& context, bool checkpointing,
-                     const Probe& probe);
+                     const Probe& probe, ContextCache* cache = nullptr);
 
  private:
   std::shared_ptr<GroupNorm> norm_;

@@ -126,7 +126,9 @@ at::Tensor UNet::forward(const UNetInputs& inputs) const {
   const at::ScalarType dtype = conv_in_->weight().scalar_type();
   const UNetContext context{.silu_embedding = nn::silu_of_temporary(embed(inputs, dtype)),
                             .encoder_hidden_states = inputs.encoder_hidden_states.to(dtype),
-                            .checkpointing = checkpointing_};
+                            .checkpointing = checkpointing_,
+                            .cache = inputs.cache.get()};
+  if (context.cache) context.cache->use(context.encoder_hidden_states);
   at::Tensor x =
       conv_in_->forward(inputs.sample.to(dtype).contiguous(at::MemoryFormat::ChannelsLast));
   probe_.show("conv_in", x);

@@ -16,6 +16,8 @@ struct UNetInputs {
   at::Tensor encoder_hidden_states;  // [batch, tokens, cross_attention_dim]
   at::Tensor text_embeds;            // [batch, pooled_features]
   at::Tensor time_ids;               // [batch, 6]: original size, crop, target size
+  // For several calls with the same encoder_hidden_states; see ContextCache. May be null.
+  std::shared_ptr<nn::ContextCache> cache = nullptr;
 };
 
 class UNet : public torch::nn::Module {

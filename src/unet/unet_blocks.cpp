@@ -39,7 +39,7 @@ at::Tensor UNetBlock::apply_resnet(size_t i, const at::Tensor& x, const UNetCont
 at::Tensor UNetBlock::apply_transformer(size_t i, const at::Tensor& x, const UNetContext& context,
                                         const nn::Probe& probe) const {
   at::Tensor y = attentions_[i]->forward(x, context.encoder_hidden_states, context.checkpointing,
-                                         probe.inside("attentions", i));
+                                         probe.inside("attentions", i), context.cache);
   probe.show("attentions." + std::to_string(i), y);
   return y;
 }
