@@ -10,9 +10,13 @@ class GroupNorm : public Layer {
  public:
   GroupNorm(int64_t groups, int64_t channels, double eps, const at::TensorOptions& options);
   // x [batch, channels, ...]; keeps a channels_last input in that format on a CPU.
-  at::Tensor forward(const at::Tensor& x) const;
+  at::Tensor forward(const at::Tensor& x) const { return apply(x, /*silu=*/false); }
+  // SiLU(forward(x)) in one pass, keeping x alone for the backward pass where the layout allows it.
+  at::Tensor forward_silu(const at::Tensor& x) const { return apply(x, /*silu=*/true); }
 
  private:
+  at::Tensor apply(const at::Tensor& x, bool silu) const;
+
   int64_t groups_;
   double eps_;
 };

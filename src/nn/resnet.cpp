@@ -5,7 +5,6 @@
 #include <ATen/ATen.h>
 
 #include "src/nn/checkpointing.h"
-#include "src/nn/temporary.h"
 
 namespace dorabooth::nn {
 
@@ -32,11 +31,11 @@ Resnet::Resnet(const ResnetShape& shape, const at::TensorOptions& options) {
 }
 
 at::Tensor Resnet::forward(const at::Tensor& x, const at::Tensor& silu_embedding) const {
-  at::Tensor h = conv1_->forward(silu_of_temporary(norm1_->forward(x)));
+  at::Tensor h = conv1_->forward(norm1_->forward_silu(x));
   if (time_emb_proj_) {
     h.add_(time_emb_proj_->forward(silu_embedding).unsqueeze(2).unsqueeze(3));
   }
-  h = conv2_->forward(silu_of_temporary(norm2_->forward(h)));
+  h = conv2_->forward(norm2_->forward_silu(h));
   return h.add_(conv_shortcut_ ? conv_shortcut_->forward(x) : x);
 }
 

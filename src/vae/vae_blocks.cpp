@@ -107,7 +107,7 @@ at::Tensor VaeEncoder::forward(const at::Tensor& image) const {
   at::Tensor x = conv_in_->forward(image.contiguous(at::MemoryFormat::ChannelsLast));
   for (const auto& level : down_blocks_) x = level->forward(x);
   x = mid_block_->forward(x);
-  return conv_out_->forward(nn::silu_of_temporary(conv_norm_out_->forward(x)));
+  return conv_out_->forward(conv_norm_out_->forward_silu(x));
 }
 
 VaeDecoder::VaeDecoder(const VaeConfig& config, const at::TensorOptions& options) {
@@ -134,7 +134,7 @@ at::Tensor VaeDecoder::forward(const at::Tensor& latents) const {
   at::Tensor x = conv_in_->forward(latents.contiguous(at::MemoryFormat::ChannelsLast));
   x = mid_block_->forward(x);
   for (const auto& level : up_blocks_) x = level->forward(x);
-  return conv_out_->forward(nn::silu_of_temporary(conv_norm_out_->forward(x)));
+  return conv_out_->forward(conv_norm_out_->forward_silu(x));
 }
 
 }  // namespace dorabooth
