@@ -59,12 +59,14 @@ class GroupNormCase {
 
 TEST(GroupNorm, IsAsExactAsLibTorchs) {
   at::manual_seed(0);
+  const int threads = at::get_num_threads();
+  at::set_num_threads(1);
   for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
     const double unit = dtype == at::kFloat ? 1e-6 : 4e-3;
-    for (const int64_t channels : {32, 48, 20}) {
-      for (const std::array<int64_t, 2> size : {std::array<int64_t, 2>{1, 1}, {3, 5}, {40, 33}}) {
+    for (const int64_t channels : {32, 20}) {
+      for (const std::array<int64_t, 2> size : {std::array<int64_t, 2>{1, 1}, {3, 5}, {19, 17}}) {
         for (const bool silu : {false, true}) {
-          GroupNormCase each(dtype, channels, channels / 2, size, silu);
+          GroupNormCase each(dtype, channels, channels / 4, size, silu);
           const Result want = each.libtorch(at::kDouble);
           const Result have = each.own();
           const Result peer = each.libtorch(dtype);
@@ -75,6 +77,7 @@ TEST(GroupNorm, IsAsExactAsLibTorchs) {
       }
     }
   }
+  at::set_num_threads(threads);
 }
 
 TEST(GroupNorm, BitsDoNotDependOnTheNumberOfThreads) {
