@@ -56,6 +56,18 @@ TEST(Arguments, ReadEveryKindOfField) {
   EXPECT_EQ(config.snr_gamma, 5.0);
 }
 
+// What `sample --from` needs: a flag that repeats its default was still given.
+TEST(Arguments, NameTheFieldsThatWereGiven) {
+  const TemporaryFolder folder;
+  const std::string config = written(folder, R"({"eta": 0.0, "_environment": 1})");
+  SampleRequest request;
+  std::ostringstream out;
+  const CommandText text = {"sample", "Sample.", "", true};
+  const ReadArguments read = read_arguments(text, sample_fields(), &request,
+                                            {"--config", config, "--guidance_scale", "5"}, out);
+  EXPECT_EQ(read.given, (std::vector<std::string>{"eta", "guidance_scale"}));
+}
+
 TEST(Arguments, BareBooleanTakesNoValueFromTheNextWord) {
   const TrainConfig config = train_of({"--use_dora", "--rank", "2"});
   EXPECT_TRUE(config.use_dora);

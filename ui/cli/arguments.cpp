@@ -38,16 +38,11 @@ CLI::Option* add_value_option(CLI::App& app, const std::string& name) {
       CLI::MultiOptionPolicy::TakeAll);
 }
 
-// Keys that begin with "_" are what a run wrote down beside its settings (run.json).
 json read_config_file(const std::string& path) {
   std::ifstream file(path);
   if (!file) throw UsageError(concat("--config ", path, ": cannot be read"));
   try {
-    json values = json::parse(file);
-    if (!values.is_object()) return values;
-    for (auto entry = values.begin(); entry != values.end();)
-      entry = entry.key().starts_with("_") ? values.erase(entry) : std::next(entry);
-    return values;
+    return json::parse(file);
   } catch (const json::exception& error) {
     throw UsageError(concat("--config ", path, ": not JSON: ", error.what()));
   }
@@ -145,8 +140,13 @@ ReadArguments read_arguments(const CommandText& command, const FieldTable& table
   }
   refuse_unknown(app.remaining(), table);
   scripts.check(result.notes);
-  for (const std::string& path : config->results())
-    table.from_json(request, read_config_file(path), path);
+  for (const std::string& path : config->results()) {
+    const json values = read_config_file(path);
+    table.from_json(request, values, path);
+    for (const auto& [key, value] : values.items()) {
+      if (table.find(key)) result.given.push_back(key);
+    }
+  }
   for (const auto& [field, option] : flags) {
     if (option->count() == 0) continue;
     std::vector<std::string> values;
@@ -156,7 +156,9 @@ ReadArguments read_arguments(const CommandText& command, const FieldTable& table
       if (!note.empty()) result.notes.push_back(note);
       if (value) values.push_back(*value);
     }
-    if (!values.empty()) apply(table, request, *field, values);
+    if (values.empty()) continue;
+    apply(table, request, *field, values);
+    result.given.push_back(field->name);
   }
   if (print_config->count() > 0) {
     out << table.to_json(request).dump(2) << '\n';

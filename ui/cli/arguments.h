@@ -21,6 +21,7 @@ struct CommandText {
 struct ReadArguments {
   bool done = false;  // --help or --print_config was answered
   bool json = false;
+  std::vector<std::string> given;  // fields that stood on the command line or in a config file
   std::vector<std::string> notes;  // on flags that were accepted and do nothing
 };
 

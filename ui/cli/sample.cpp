@@ -32,6 +32,7 @@ int sample_command(const Arguments& arguments, const Streams& streams) {
   const ReadArguments read =
       read_arguments(kText, sample_fields(), &request, arguments, streams.out);
   if (read.done) return 0;
+  if (request.from) request = with_picture(request, read.given);
   open_device(request.device);
   const StopSignals signals;
   SampleReport report;
