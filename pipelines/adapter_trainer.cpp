@@ -1,3 +1,4 @@
+// Parameter groups by component, and the training state as one file of named tensors.
 #include "pipelines/adapter_trainer.h"
 
 #include <ATen/ATen.h>

@@ -1,3 +1,4 @@
+// Layers are told by their tensors: every 2-D "….weight" of UNet and text encoders.
 #include "pipelines/checkpoint_layers.h"
 
 #include "src/base/error.h"

@@ -1,3 +1,4 @@
+// Adapter files are grouped by the part of a key before a known suffix; no base is needed.
 #include "pipelines/inspect_tensors.h"
 
 #include <ATen/ATen.h>

@@ -1,3 +1,4 @@
+// A mutex guards the mailbox; the thread is a jthread, so that destruction asks it to stop and waits.
 #include "pipelines/job.h"
 
 #include <atomic>

@@ -1,3 +1,4 @@
+// W' by blocks of rows, compared with the adapted layer on a fixed random input.
 #include "pipelines/merge_source.h"
 
 #include <ATen/ATen.h>

@@ -1,3 +1,4 @@
+// Copies between torch tensors and safetensors entries, contiguous and on the CPU.
 #include "pipelines/tensor_store.h"
 
 #include <ATen/ATen.h>

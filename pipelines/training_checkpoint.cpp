@@ -1,3 +1,4 @@
+// A checkpoint is a folder under a temporary name until it is whole and synced.
 #include "pipelines/training_checkpoint.h"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// Previews use the sampling loop of pipelines/generation with the adapter of one trainer attached.
 #include "pipelines/training_previews.h"
 
 #include <ATen/ATen.h>

@@ -1,3 +1,4 @@
+// Scale and dropout, the same for every low-rank kind.
 #include "src/adapter/low_rank.h"
 
 #include <ATen/ATen.h>

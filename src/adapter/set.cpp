@@ -1,3 +1,4 @@
+// A starts from a stream named after its module, so that every kind starts from the same A.
 #include "src/adapter/set.h"
 
 #include <ATen/ATen.h>

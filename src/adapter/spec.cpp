@@ -1,3 +1,4 @@
+// Patterns of module names, and the KIND[:field=value,…] form of the command line.
 #include "src/adapter/spec.h"
 
 #include <fnmatch.h>

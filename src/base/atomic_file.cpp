@@ -1,3 +1,4 @@
+// POSIX calls, so that write errors and fsync are seen (a full disk shows there, not at close).
 #include "src/base/atomic_file.h"
 
 #include <fcntl.h>

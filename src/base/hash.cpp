@@ -1,3 +1,4 @@
+// OpenSSL's EVP interface behind a value type.
 #include "src/base/hash.h"
 
 #include <openssl/evp.h>

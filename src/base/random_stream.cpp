@@ -1,3 +1,4 @@
+// Keys by splitmix64's finaliser over seed and name; normals by Box and Muller in double precision.
 #include "src/base/random_stream.h"
 
 #include <cmath>

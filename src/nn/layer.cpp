@@ -1,3 +1,4 @@
+// Parameters live in torch's own registry, so that named_parameters() gives the diffusers keys.
 #include "src/nn/layer.h"
 
 #include <ATen/ATen.h>

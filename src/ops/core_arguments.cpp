@@ -1,3 +1,4 @@
+// Checks that the adapter core leaves to its callers.
 #include "src/ops/core_arguments.h"
 
 #include <ATen/ATen.h>

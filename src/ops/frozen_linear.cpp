@@ -1,3 +1,4 @@
+// dx = dy·W; weight and bias travel outside the autograd arguments.
 #include "src/ops/frozen_linear.h"
 
 #include <torch/csrc/autograd/custom_function.h>

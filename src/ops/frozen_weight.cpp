@@ -1,3 +1,4 @@
+// Norms are summed in double over blocks of rows, once a version of the weight.
 #include "src/ops/frozen_weight.h"
 
 #include <ATen/ATen.h>

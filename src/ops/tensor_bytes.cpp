@@ -1,3 +1,4 @@
+// LibTorch's dtypes and the container's, and tensors over mapped bytes.
 #include "src/ops/tensor_bytes.h"
 
 #include <ATen/ATen.h>

@@ -1,3 +1,4 @@
+// Files and folders that are whole or absent; hashes and message helpers.
 #include "src/base/atomic_file.h"
 
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// Philox against its published known answers; streams as pure functions.
 #include "src/base/random_stream.h"
 
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// Field lists: JSON and flag texts both ways, and the messages of every check.
 #include "src/config/field_list.h"
 
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// Batches as pure functions of seed and micro-step.
 #include "datasets/batch_source.h"
 
 #include <ATen/ATen.h>

@@ -1,3 +1,4 @@
+// Jobs deliver, replace, fail and stop.
 #include "pipelines/job.h"
 
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// Paths are compiled in; DORABOOTH_FIXTURES wins over the unpacked golden data.
 #include "tests/support/fixtures.h"
 
 #include <cstdlib>

@@ -1,3 +1,4 @@
+// Comparisons in double; LibTorch's warnings become failures of the test in which they occur.
 #include "tests/support/golden_tensors.h"
 
 #include <ATen/ATen.h>
