@@ -1,4 +1,5 @@
-// Rows come from the streams "<name>/order", "/posterior", "/noise" and "/timestep", by (micro-step, row).
+// Rows come from the streams "<name>/order", "/posterior", "/noise" and "/timestep", by
+// (micro-step, row).
 #include "datasets/batch_source.h"
 
 #include <ATen/ATen.h>

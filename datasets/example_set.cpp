@@ -1,4 +1,5 @@
-// Pictures are decoded, cropped and encoded one at a time: memory holds one picture beside the latents.
+// Pictures are decoded, cropped and encoded one at a time: memory holds one picture beside the
+// latents.
 #include "datasets/example_set.h"
 
 #include <ATen/ATen.h>

@@ -1,4 +1,5 @@
-// A mutex guards the mailbox; the thread is a jthread, so that destruction asks it to stop and waits.
+// A mutex guards the mailbox; the thread is a jthread, so that destruction asks it to stop and
+// waits.
 #include "pipelines/job.h"
 
 #include <atomic>

@@ -1,4 +1,5 @@
-// Plans every output file before the first byte is written, so that the disk can be asked for all of them.
+// Plans every output file before the first byte is written, so that the disk can be asked for all
+// of them.
 #include "pipelines/merge_output.h"
 
 #include <ATen/ATen.h>

@@ -1,4 +1,5 @@
-// Both pictures start from the same noise; the adapted base is released before the merged one is loaded.
+// Both pictures start from the same noise; the adapted base is released before the merged one is
+// loaded.
 #include "pipelines/merge_proof.h"
 
 #include <ATen/ATen.h>

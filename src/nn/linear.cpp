@@ -1,4 +1,5 @@
-// One slot takes the fused path of its adapter; several add their differences from the base product.
+// One slot takes the fused path of its adapter; several add their differences from the base
+// product.
 #include "src/nn/linear.h"
 
 #include <ATen/ATen.h>
