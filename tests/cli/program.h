@@ -49,6 +49,11 @@ class Program {
   Program(const Program&) = delete;
   Program& operator=(const Program&) = delete;
 
+  bool ended() const {
+    siginfo_t info{};
+    return waitid(P_PID, static_cast<id_t>(process_), &info, WEXITED | WNOHANG | WNOWAIT) != 0 ||
+           info.si_pid != 0;
+  }
   void send(int signal_number) const { kill(process_, signal_number); }
 
   Outcome wait() {
@@ -86,12 +91,14 @@ class Program {
 
 inline Outcome run(const std::vector<std::string>& arguments) { return Program(arguments).wait(); }
 
-// Whether `condition` became true within the time.
+// Whether `condition` became true within the time and while the program ran.
 template <typename Condition>
-bool wait_until(Condition&& condition, std::chrono::seconds limit) {
+bool wait_until(Condition&& condition, const Program& program, std::chrono::seconds limit) {
   const auto end = std::chrono::steady_clock::now() + limit;
   while (std::chrono::steady_clock::now() < end) {
+    const bool ended = program.ended();
     if (condition()) return true;
+    if (ended) return false;
     std::this_thread::sleep_for(std::chrono::milliseconds(50));
   }
   return false;

@@ -43,8 +43,8 @@ TEST(Stop, SigtermSavesACheckpointFromWhichTrainingGoesOn) {
   const TemporaryFolder folder;
   const fs::path out = folder.path() / "out";
   Program program(training(out, {}));
-  ASSERT_TRUE(
-      wait_until([&] { return lines_of(out / "metrics.jsonl") >= 3; }, std::chrono::seconds(120)))
+  ASSERT_TRUE(wait_until([&] { return lines_of(out / "metrics.jsonl") >= 3; }, program,
+                         std::chrono::seconds(120)))
       << "no step within two minutes";
   program.send(SIGTERM);
   const Outcome stopped = program.wait();
@@ -65,8 +65,8 @@ TEST(Stop, KillingLeavesTheLastCheckpointWhole) {
   const TemporaryFolder folder;
   const fs::path out = folder.path() / "out";
   Program program(training(out, {"--checkpointing_steps", "1"}));
-  ASSERT_TRUE(
-      wait_until([&] { return lines_of(out / "metrics.jsonl") >= 4; }, std::chrono::seconds(120)));
+  ASSERT_TRUE(wait_until([&] { return lines_of(out / "metrics.jsonl") >= 4; }, program,
+                         std::chrono::seconds(120)));
   program.send(SIGKILL);
   EXPECT_EQ(program.wait().status, -SIGKILL);
   ASSERT_FALSE(checkpoints(out).empty());
