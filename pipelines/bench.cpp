@@ -6,9 +6,9 @@
 #include <cstdlib>
 #include <nlohmann/json.hpp>
 
-#include "pipelines/bench_work.h"
-#include "pipelines/child_process.h"
-#include "pipelines/step_meter.h"
+#include "pipelines/parts/bench_work.h"
+#include "pipelines/parts/child_process.h"
+#include "pipelines/parts/step_meter.h"
 #include "src/base/error.h"
 
 namespace dorabooth {

@@ -9,9 +9,9 @@
 #include <span>
 
 #include "datasets/example_set.h"
-#include "pipelines/adapter_stack.h"
-#include "pipelines/base_loading.h"
-#include "pipelines/step_meter.h"
+#include "pipelines/parts/adapter_stack.h"
+#include "pipelines/parts/base_loading.h"
+#include "pipelines/parts/step_meter.h"
 #include "src/base/error.h"
 #include "src/base/random_stream.h"
 #include "src/model/prompt_encoding.h"

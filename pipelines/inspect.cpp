@@ -5,8 +5,8 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
-#include "pipelines/checkpoint_layers.h"
-#include "pipelines/inspect_tensors.h"
+#include "pipelines/parts/checkpoint_layers.h"
+#include "pipelines/parts/inspect_tensors.h"
 #include "src/adapter/adapter_file.h"
 #include "src/base/error.h"
 #include "src/model/checkpoint.h"

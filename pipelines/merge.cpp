@@ -6,11 +6,11 @@
 
 #include <nlohmann/json.hpp>
 
-#include "pipelines/base_loading.h"
-#include "pipelines/merge_output.h"
-#include "pipelines/merge_proof.h"
-#include "pipelines/merge_source.h"
-#include "pipelines/step_meter.h"
+#include "pipelines/parts/base_loading.h"
+#include "pipelines/parts/merge_output.h"
+#include "pipelines/parts/merge_proof.h"
+#include "pipelines/parts/merge_source.h"
+#include "pipelines/parts/step_meter.h"
 #include "src/base/atomic_file.h"
 #include "src/base/error.h"
 #include "src/device/device.h"

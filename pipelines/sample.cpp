@@ -4,10 +4,10 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
-#include "pipelines/base_loading.h"
-#include "pipelines/picture_text.h"
-#include "pipelines/prompt_cache.h"
-#include "pipelines/step_meter.h"
+#include "pipelines/parts/base_loading.h"
+#include "pipelines/parts/picture_text.h"
+#include "pipelines/parts/prompt_cache.h"
+#include "pipelines/parts/step_meter.h"
 #include "src/base/error.h"
 
 namespace dorabooth {

@@ -9,14 +9,14 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
-#include "pipelines/base_loading.h"
-#include "pipelines/denoising_loss.h"
-#include "pipelines/divergence_watch.h"
-#include "pipelines/process_memory.h"
-#include "pipelines/step_meter.h"
-#include "pipelines/training_previews.h"
-#include "pipelines/training_run.h"
-#include "pipelines/training_text.h"
+#include "pipelines/parts/base_loading.h"
+#include "pipelines/parts/denoising_loss.h"
+#include "pipelines/parts/divergence_watch.h"
+#include "pipelines/parts/process_memory.h"
+#include "pipelines/parts/step_meter.h"
+#include "pipelines/parts/training_previews.h"
+#include "pipelines/parts/training_run.h"
+#include "pipelines/parts/training_text.h"
 #include "src/adapter/adapter_file.h"
 #include "src/base/atomic_file.h"
 #include "src/base/error.h"
@@ -83,6 +83,7 @@ class Run {
   void save_final();
   void checkpoint(int64_t step);
   TrainReport stopped(int64_t step);
+  TrainReport run_steps();
   std::map<std::string, std::string> metadata() const;
 
   const TrainConfig& config_;
@@ -268,9 +269,7 @@ double Run::untrained_loss() const {
 }
 
 void Run::fail_not_finite(const std::string& what, double value, int64_t step) const {
-  fail(what, " is ", value, " in step ", step + 1, ": the run ends; ",
-       report_.checkpoint.empty() ? std::string("no checkpoint was written yet")
-                                  : report_.checkpoint + " is kept");
+  fail(what, " is ", value, " in step ", step + 1, ": the run ends");
 }
 
 // `number` counts micro-steps from the start of the run: it selects the dropout masks.
@@ -371,12 +370,7 @@ void Run::checkpoint(int64_t step) {
   if (checkpoint_step_ == step) return;
   metrics_->sync();
   facts_.adapter_metadata["ss_steps"] = std::to_string(step);
-  try {
-    report_.checkpoint = write_checkpoint(config_, step, trainers_, facts_).string();
-  } catch (const Error& error) {
-    if (report_.checkpoint.empty()) throw;
-    fail(error.what(), "; ", report_.checkpoint, " is kept");
-  }
+  report_.checkpoint = write_checkpoint(config_, step, trainers_, facts_).string();
   checkpoint_step_ = step;
   progress_.on(SavedEvent{report_.checkpoint});
 }
@@ -416,6 +410,16 @@ TrainReport Run::run() {
     log_.info("stopped before the first step");
     return report_;
   }
+  try {
+    return run_steps();
+  } catch (const Error& error) {
+    fail(error.what(), "; ",
+         report_.checkpoint.empty() ? std::string("no checkpoint was written yet")
+                                    : report_.checkpoint + " is kept");
+  }
+}
+
+TrainReport Run::run_steps() {
   open_reports();
   progress_.on(StartedEvent{"train", max_steps_});
   started_ = std::chrono::steady_clock::now();

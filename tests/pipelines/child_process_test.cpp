@@ -1,5 +1,5 @@
 // Talking to a child by lines.
-#include "pipelines/child_process.h"
+#include "pipelines/parts/child_process.h"
 
 #include <gtest/gtest.h>
 

@@ -1,5 +1,5 @@
 // Every case of pipeline.json from prompt to 8-bit picture.
-#include "pipelines/generation.h"
+#include "pipelines/parts/generation.h"
 
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>

@@ -2,7 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "pipelines/merge.h"
-#include "pipelines/tensor_store.h"
+#include "pipelines/parts/tensor_store.h"
 #include "tests/support/fixtures.h"
 #include "tests/support/golden_tensors.h"
 

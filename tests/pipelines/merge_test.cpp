@@ -7,7 +7,7 @@
 
 #include <filesystem>
 
-#include "pipelines/tensor_store.h"
+#include "pipelines/parts/tensor_store.h"
 #include "src/adapter/adapter_file.h"
 #include "src/base/atomic_file.h"
 #include "src/base/error.h"

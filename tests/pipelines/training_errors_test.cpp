@@ -2,7 +2,7 @@
 #include <fstream>
 
 #include "datasets/image_folder.h"
-#include "pipelines/divergence_watch.h"
+#include "pipelines/parts/divergence_watch.h"
 #include "src/base/error.h"
 #include "tests/pipelines/training_runs.h"
 

@@ -4,8 +4,8 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
-#include "pipelines/adapter_trainer.h"
-#include "pipelines/denoising_loss.h"
+#include "pipelines/parts/adapter_trainer.h"
+#include "pipelines/parts/denoising_loss.h"
 #include "src/device/adapter_core_choice.h"
 #include "src/model/bundle.h"
 #include "src/optimizer/lr_schedule.h"
@@ -65,12 +65,16 @@ TrainerOptions options_of(const Setting& setting, const json& c) {
   options.text_encoder_lr = options.learning_rate / 2;
   options.weight_decay = setting.hyper().at("wd");
   options.weight_decay_text_encoder = options.weight_decay;
-  options.beta1 = setting.hyper().at("betas")[0];
-  options.beta2 = setting.hyper().at("betas")[1];
-  options.epsilon = setting.hyper().at("eps");
   options.max_grad_norm =
       c.contains("clip_active_in_steps") ? setting.hyper().at("clip").get<double>() : 0.0;
-  if (!is_prodigy(c)) return options;
+  if (!is_prodigy(c)) {
+    options.beta1 = setting.hyper().at("betas")[0];
+    options.beta2 = setting.hyper().at("betas")[1];
+    options.epsilon = setting.hyper().at("eps");
+    return options;
+  }
+  // Prodigy keeps its own defaults: hyper's betas, eps and weight decay are AdamW's.
+  EXPECT_EQ(setting.hyper().at("prodigy").size(), 1u) << "this test knows Prodigy's lr alone";
   options.optimizer = "prodigy";
   options.learning_rate = setting.hyper().at("prodigy").at("lr");
   options.text_encoder_lr = options.learning_rate;

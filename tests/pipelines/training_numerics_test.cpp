@@ -6,7 +6,7 @@
 #include <span>
 
 #include "kernels/emulation/emulated_core.h"
-#include "pipelines/denoising_loss.h"
+#include "pipelines/parts/denoising_loss.h"
 #include "src/device/adapter_core_choice.h"
 #include "src/optimizer/optimizer.h"
 #include "src/scheduler/noise_schedule.h"

@@ -1,6 +1,6 @@
 // Plans every output file before the first byte is written, so that the disk can be asked for all
 // of them.
-#include "pipelines/merge_output.h"
+#include "pipelines/parts/merge_output.h"
 
 #include <ATen/ATen.h>
 #include <unistd.h>

@@ -1,16 +1,16 @@
 // Each kind of work goes through the functions that the commands themselves use.
-#include "pipelines/bench_work.h"
+#include "pipelines/parts/bench_work.h"
 
 #include <ATen/ATen.h>
 
 #include <nlohmann/json.hpp>
 
-#include "pipelines/adapter_trainer.h"
-#include "pipelines/base_loading.h"
-#include "pipelines/bench_model.h"
-#include "pipelines/denoising_loss.h"
-#include "pipelines/generation.h"
 #include "pipelines/merge.h"
+#include "pipelines/parts/adapter_trainer.h"
+#include "pipelines/parts/base_loading.h"
+#include "pipelines/parts/bench_model.h"
+#include "pipelines/parts/denoising_loss.h"
+#include "pipelines/parts/generation.h"
 #include "src/adapter/adapter_file.h"
 #include "src/base/error.h"
 #include "src/base/random_stream.h"

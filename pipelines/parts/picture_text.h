@@ -4,8 +4,8 @@
 
 #include <nlohmann/json_fwd.hpp>
 
-#include "pipelines/adapter_stack.h"
-#include "pipelines/generation.h"
+#include "pipelines/parts/adapter_stack.h"
+#include "pipelines/parts/generation.h"
 #include "pipelines/sample.h"
 #include "src/imagefile/image_file.h"
 

@@ -12,9 +12,9 @@
 #include <nlohmann/json.hpp>
 #include <ostream>
 
-#include "pipelines/bench_model.h"
-#include "pipelines/bench_work.h"
-#include "pipelines/process_memory.h"
+#include "pipelines/parts/bench_model.h"
+#include "pipelines/parts/bench_work.h"
+#include "pipelines/parts/process_memory.h"
 #include "src/base/error.h"
 #include "src/device/device.h"
 

@@ -1,5 +1,5 @@
 // One entry a prompt and state of the text encoders.
-#include "pipelines/prompt_cache.h"
+#include "pipelines/parts/prompt_cache.h"
 
 namespace dorabooth {
 

@@ -1,5 +1,5 @@
 // Files to adapter sets.
-#include "pipelines/adapter_stack.h"
+#include "pipelines/parts/adapter_stack.h"
 
 #include <algorithm>
 

@@ -4,8 +4,8 @@
 
 #include <stop_token>
 
+#include "pipelines/parts/training_checkpoint.h"
 #include "pipelines/progress.h"
-#include "pipelines/training_checkpoint.h"
 #include "src/model/bundle.h"
 #include "src/report/tensorboard.h"
 

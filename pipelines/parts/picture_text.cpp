@@ -1,11 +1,11 @@
 // What a picture says about itself.
-#include "pipelines/picture_text.h"
+#include "pipelines/parts/picture_text.h"
 
 #include <algorithm>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
-#include "pipelines/base_loading.h"
+#include "pipelines/parts/base_loading.h"
 #include "pipelines/version.h"
 #include "src/base/error.h"
 #include "src/base/hash.h"

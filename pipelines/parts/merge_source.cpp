@@ -1,5 +1,5 @@
 // W' by blocks of rows, compared with the adapted layer on a fixed random input.
-#include "pipelines/merge_source.h"
+#include "pipelines/parts/merge_source.h"
 
 #include <ATen/ATen.h>
 
@@ -7,7 +7,7 @@
 #include <set>
 #include <span>
 
-#include "pipelines/checkpoint_layers.h"
+#include "pipelines/parts/checkpoint_layers.h"
 #include "src/base/error.h"
 #include "src/base/hash.h"
 #include "src/base/random_stream.h"

@@ -1,6 +1,6 @@
 // The loop and its ends. Gradients are off by NoGradGuard and not by inference mode: what adapters
 // cache while sampling is used by training afterwards.
-#include "pipelines/generation.h"
+#include "pipelines/parts/generation.h"
 
 #include <ATen/ATen.h>
 

@@ -1,5 +1,5 @@
 // Reads /proc/self/status; writing 5 to clear_refs restarts the peak.
-#include "pipelines/process_memory.h"
+#include "pipelines/parts/process_memory.h"
 
 #include <fstream>
 #include <string>

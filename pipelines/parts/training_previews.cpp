@@ -1,5 +1,5 @@
 // Previews use the sampling loop of pipelines/generation with the adapter of one trainer attached.
-#include "pipelines/training_previews.h"
+#include "pipelines/parts/training_previews.h"
 
 #include <ATen/ATen.h>
 
@@ -7,9 +7,9 @@
 #include <iomanip>
 
 #include "datasets/image_folder.h"
-#include "pipelines/generation.h"
-#include "pipelines/picture_text.h"
-#include "pipelines/step_meter.h"
+#include "pipelines/parts/generation.h"
+#include "pipelines/parts/picture_text.h"
+#include "pipelines/parts/step_meter.h"
 #include "src/base/atomic_file.h"
 #include "src/base/error.h"
 #include "src/imagefile/image_file.h"

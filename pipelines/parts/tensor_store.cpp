@@ -1,5 +1,5 @@
 // Copies between torch tensors and safetensors entries, contiguous and on the CPU.
-#include "pipelines/tensor_store.h"
+#include "pipelines/parts/tensor_store.h"
 
 #include <ATen/ATen.h>
 

@@ -1,5 +1,5 @@
 // Adapter files are grouped by the part of a key before a known suffix; no base is needed.
-#include "pipelines/inspect_tensors.h"
+#include "pipelines/parts/inspect_tensors.h"
 
 #include <ATen/ATen.h>
 

@@ -1,6 +1,6 @@
 // One socket is both ends' standard stream: writing to a child that has ended is then an error and
 // no signal.
-#include "pipelines/child_process.h"
+#include "pipelines/parts/child_process.h"
 
 #include <fcntl.h>
 #include <signal.h>

@@ -1,5 +1,5 @@
 // Captions are encoded once while the text encoders are frozen, tokenized once while they train.
-#include "pipelines/training_text.h"
+#include "pipelines/parts/training_text.h"
 
 #include <ATen/ATen.h>
 

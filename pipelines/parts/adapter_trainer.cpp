@@ -1,11 +1,11 @@
 // Parameter groups by component, and the training state as one file of named tensors.
-#include "pipelines/adapter_trainer.h"
+#include "pipelines/parts/adapter_trainer.h"
 
 #include <ATen/ATen.h>
 
 #include <cmath>
 
-#include "pipelines/tensor_store.h"
+#include "pipelines/parts/tensor_store.h"
 #include "src/base/error.h"
 
 namespace dorabooth {

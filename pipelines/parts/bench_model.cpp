@@ -1,6 +1,6 @@
 // Weights are a repeated block of normals divided by the square root of a row's length: without the
 // cost of an initializer, and activations keep their size.
-#include "pipelines/bench_model.h"
+#include "pipelines/parts/bench_model.h"
 
 #include <ATen/ATen.h>
 
@@ -8,8 +8,8 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
-#include "pipelines/base_loading.h"
-#include "pipelines/tensor_store.h"
+#include "pipelines/parts/base_loading.h"
+#include "pipelines/parts/tensor_store.h"
 #include "src/base/atomic_file.h"
 #include "src/base/error.h"
 #include "src/base/random_stream.h"

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "pipelines/adapter_trainer.h"
+#include "pipelines/parts/adapter_trainer.h"
 #include "pipelines/train.h"
 #include "src/base/log.h"
 

@@ -1,5 +1,5 @@
 // Layers are told by their tensors: every 2-D "….weight" of UNet and text encoders.
-#include "pipelines/checkpoint_layers.h"
+#include "pipelines/parts/checkpoint_layers.h"
 
 #include "src/base/error.h"
 

@@ -1,15 +1,15 @@
 // Both pictures start from the same noise; the adapted base is released before the merged one is
 // loaded.
-#include "pipelines/merge_proof.h"
+#include "pipelines/parts/merge_proof.h"
 
 #include <ATen/ATen.h>
 
 #include <algorithm>
 #include <cstdlib>
 
-#include "pipelines/adapter_stack.h"
-#include "pipelines/base_loading.h"
-#include "pipelines/generation.h"
+#include "pipelines/parts/adapter_stack.h"
+#include "pipelines/parts/base_loading.h"
+#include "pipelines/parts/generation.h"
 
 namespace dorabooth {
 

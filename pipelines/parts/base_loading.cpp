@@ -1,5 +1,5 @@
 // ModelOptions to LoadOptions.
-#include "pipelines/base_loading.h"
+#include "pipelines/parts/base_loading.h"
 
 #include "src/base/error.h"
 #include "src/device/adapter_core_choice.h"

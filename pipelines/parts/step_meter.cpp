@@ -1,5 +1,5 @@
 // Mean time a step since the start: what a progress line shows.
-#include "pipelines/step_meter.h"
+#include "pipelines/parts/step_meter.h"
 
 namespace dorabooth {
 

@@ -7,7 +7,7 @@
 #include <set>
 #include <string>
 
-#include "pipelines/generation.h"
+#include "pipelines/parts/generation.h"
 
 namespace dorabooth {
 

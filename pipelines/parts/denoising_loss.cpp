@@ -1,5 +1,5 @@
 // Noise, predict, compare: x_t in fp32, the prediction back in fp32, the loss of src/objective.
-#include "pipelines/denoising_loss.h"
+#include "pipelines/parts/denoising_loss.h"
 
 #include <ATen/ATen.h>
 

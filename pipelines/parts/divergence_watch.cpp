@@ -1,5 +1,5 @@
 // The mean of the last steps against the limit.
-#include "pipelines/divergence_watch.h"
+#include "pipelines/parts/divergence_watch.h"
 
 #include <numeric>
 

@@ -1,5 +1,5 @@
 // Adapter specs, checks across fields, run.json.
-#include "pipelines/training_run.h"
+#include "pipelines/parts/training_run.h"
 
 #include <ATen/Parallel.h>
 #include <torch/version.h>

@@ -1,10 +1,10 @@
 // A checkpoint is a folder under a temporary name until it is whole and synced.
-#include "pipelines/training_checkpoint.h"
+#include "pipelines/parts/training_checkpoint.h"
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "pipelines/training_run.h"
+#include "pipelines/parts/training_run.h"
 #include "src/adapter/adapter_file.h"
 #include "src/base/atomic_file.h"
 #include "src/base/error.h"
