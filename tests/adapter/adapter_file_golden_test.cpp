@@ -4,7 +4,9 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <fstream>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -88,6 +90,19 @@ Modules expected_part(const Modules& all, const Modules& modules, double alpha) 
   return part;
 }
 
+// What a diffusers file, which holds s·B in fp32, gives back: B where s is a power of two, else B
+// to the last bit.
+void expect_same_but_for_scaled_b(Modules actual, const Modules& expected) {
+  for (const auto& [module, want] : expected) {
+    int exponent = 0;
+    const double scale = want.alpha / static_cast<double>(want.a.size(0));
+    if (std::frexp(scale, &exponent) == 0.5) continue;
+    expect_close(actual[module].b, want.b, 0, std::numeric_limits<float>::epsilon(), module + ".B");
+    actual[module].b = want.b;
+  }
+  expect_same_modules(actual, expected);
+}
+
 nlohmann::json spec_json(const AdapterSpec& spec) { return adapter_spec_fields().to_json(&spec); }
 
 TEST(AdapterFileGolden, EveryLayoutReadsToTheSameNumbers) {
@@ -117,7 +132,7 @@ TEST(AdapterFileGolden, EveryLayoutReadsToTheSameNumbers) {
   }
 }
 
-TEST(AdapterFileGolden, WrittenFilesReadBackExactly) {
+TEST(AdapterFileGolden, WrittenFilesReadBack) {
   const BaseLayers base = base_layers(fixture_path("tiny_sdxl"));
   const TemporaryFolder folder;
   for (const Kind& kind : kinds()) {
@@ -132,7 +147,11 @@ TEST(AdapterFileGolden, WrittenFilesReadBackExactly) {
     for (const fs::path& path : {diffusers, kohya}) {
       SCOPED_TRACE(path.filename().string());
       const AdapterFile back = read_adapter_file(path, base.layers);
-      expect_same_modules(back.modules, file.modules);
+      if (path == diffusers) {
+        expect_same_but_for_scaled_b(back.modules, file.modules);
+      } else {
+        expect_same_modules(back.modules, file.modules);
+      }
       EXPECT_EQ(spec_json(back.spec), spec_json(file.spec));
       EXPECT_EQ(back.metadata.at("modelspec.author"), "nobody");
     }
@@ -218,7 +237,8 @@ TEST(AdapterFileGolden, TheUpdateIsTheSameWithoutTheHeader) {
       const AdapterFile back = read_adapter_file(bare, base.layers);
       Modules want = file.modules;
       for (auto& [module, own] : want) {
-        own.b = own.b * (own.alpha / static_cast<double>(own.a.size(0)));
+        const double scale = own.alpha / static_cast<double>(own.a.size(0));
+        own.b = (own.b.to(at::kDouble) * scale).to(at::kFloat);
         own.alpha = static_cast<double>(own.a.size(0));
       }
       expect_same_modules(back.modules, want);
