@@ -33,8 +33,13 @@ at::Tensor Linear::forward(const at::Tensor& x) {
   if (slots_.size() == 1) return slots_[0]->forward(x, weight_, bias_, {});
   const at::Tensor product = frozen_linear(x, weight_, {});
   at::Tensor y = product;
+  if (bias_.defined()) {
+    // The same bits as without adapters: half precision rounds product and bias together.
+    const bool fp32 = x.scalar_type() == at::kFloat;
+    y = fp32 ? product + bias_ : frozen_linear(x, weight_, bias_);
+  }
   for (LinearAdapter* slot : slots_) y = y + (slot->forward(x, weight_, {}, product) - product);
-  return bias_.defined() ? y + bias_ : y;
+  return y;
 }
 
 void Linear::attach(LinearAdapter* adapter) { slots_.push_back(adapter); }

@@ -19,8 +19,7 @@ struct Frozen : torch::CustomClassHolder {
 
 at::Tensor product_and_bias(const at::Tensor& x, const FrozenWeight& weight,
                             const at::Tensor& bias) {
-  at::Tensor y = weight.matmul(x);
-  return bias.defined() ? y.add_(bias) : y;
+  return bias.defined() ? weight.affine(x, bias) : weight.matmul(x);
 }
 
 struct FrozenLinear : torch::autograd::Function<FrozenLinear> {

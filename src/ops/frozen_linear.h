@@ -10,8 +10,8 @@
 
 namespace dorabooth {
 
-// x [..., in] -> [..., out]; differentiable in x. `bias` [out] may be undefined; it is added in a
-// pass of its own, so that an adapter at zero gives the same bits.
+// x [..., in] -> [..., out]; differentiable in x. `bias` [out] may be undefined. Its sum is
+// FrozenWeight::affine's, which an adapted layer takes too: an adapter at zero gives the same bits.
 at::Tensor frozen_linear(const at::Tensor& x, const std::shared_ptr<const FrozenWeight>& weight,
                          const at::Tensor& bias);
 

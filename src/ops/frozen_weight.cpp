@@ -17,6 +17,10 @@ constexpr int64_t kRowsPerBlock = 256;
 
 }  // namespace
 
+at::Tensor FrozenWeight::affine(const at::Tensor& x, const at::Tensor& bias) const {
+  return matmul(x).add_(bias);
+}
+
 const at::Tensor& FrozenWeight::row_norm2() const {
   if (!row_norm2_.value.defined() || row_norm2_.version != version()) {
     at::NoGradGuard no_grad;
@@ -50,6 +54,11 @@ DenseWeight::DenseWeight(at::Tensor weight) : weight_(std::move(weight)) {
 }
 
 at::Tensor DenseWeight::matmul(const at::Tensor& x) const { return dense_product(x, weight_); }
+
+at::Tensor DenseWeight::affine(const at::Tensor& x, const at::Tensor& bias) const {
+  if (x.scalar_type() == at::kFloat) return FrozenWeight::affine(x, bias);
+  return at::linear(x, weight_, bias);
+}
 
 at::Tensor DenseWeight::matmul_transposed(const at::Tensor& dy) const {
   return dense_product(dy, weight_.t());

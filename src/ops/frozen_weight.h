@@ -20,6 +20,8 @@ class FrozenWeight {
 
   // x [..., in] -> x·Wᵀ [..., out].
   virtual at::Tensor matmul(const at::Tensor& x) const = 0;
+  // x·Wᵀ + bias, `bias` [out] of x's dtype. fp32: the product, then the sum.
+  virtual at::Tensor affine(const at::Tensor& x, const at::Tensor& bias) const;
   // dy [..., out] -> dy·W [..., in].
   virtual at::Tensor matmul_transposed(const at::Tensor& dy) const = 0;
   // Rows [first, last) as fp32 [last-first, in]; dequantised where the storage is quantised.
@@ -49,6 +51,8 @@ class DenseWeight : public FrozenWeight {
   int64_t out_features() const override { return weight_.size(0); }
   int64_t in_features() const override { return weight_.size(1); }
   at::Tensor matmul(const at::Tensor& x) const override;
+  // In half precision one rounding for both, as torch's linear has it.
+  at::Tensor affine(const at::Tensor& x, const at::Tensor& bias) const override;
   at::Tensor matmul_transposed(const at::Tensor& dy) const override;
   at::Tensor rows(int64_t first, int64_t last) const override;
   uint64_t version() const override;

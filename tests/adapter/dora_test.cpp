@@ -9,11 +9,12 @@ namespace dorabooth {
 namespace {
 
 struct Layer {
-  nn::Linear linear{24, 40, /*bias=*/true, at::TensorOptions().dtype(at::kFloat)};
-  Layer() {
+  nn::Linear linear;
+  explicit Layer(at::ScalarType dtype = at::kFloat)
+      : linear(24, 40, /*bias=*/true, at::TensorOptions().dtype(dtype)) {
     at::manual_seed(7);
-    linear.assign("weight", at::randn({40, 24}));
-    linear.assign("bias", at::randn({40}));
+    linear.assign("weight", at::randn({40, 24}).to(dtype));
+    linear.assign("bias", at::randn({40}).to(dtype));
   }
   LinearLayers layers() { return {{"unet.mid.to_q", &linear}}; }
 };
@@ -27,15 +28,24 @@ AdapterSpec spec_of(const std::string& kind) {
 }
 
 TEST(Adapter, WithZeroBEqualsBaseBitForBit) {
-  for (const char* kind : {"lora", "dora"}) {
-    Layer layer;
-    const at::Tensor x = at::randn({2, 5, 24});
-    const at::Tensor base = layer.linear.forward(x);
-    AdapterSet set = AdapterSet::create(spec_of(kind), layer.layers(), 1, cpu_core());
-    const AttachScope scope = set.attach();
-    EXPECT_TRUE(at::equal(layer.linear.forward(x), base)) << kind;
-    at::NoGradGuard no_grad;
-    EXPECT_TRUE(at::equal(layer.linear.forward(x), base)) << kind << " without gradients";
+  for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16, at::kHalf}) {
+    for (const std::string kind : {"lora", "dora"}) {
+      SCOPED_TRACE(kind + " " + c10::toString(dtype));
+      Layer layer(dtype);
+      const at::Tensor x = at::randn({2, 5, 24}).to(dtype);
+      const at::Tensor base = layer.linear.forward(x);
+      AdapterSet set = AdapterSet::create(spec_of(kind), layer.layers(), 1, cpu_core());
+      const AttachScope scope = set.attach();
+      const auto equals_base = [&] { return at::equal(layer.linear.forward(x), base); };
+      EXPECT_TRUE(equals_base());
+      {
+        AdapterSet other = AdapterSet::create(spec_of(kind), layer.layers(), 2, cpu_core());
+        const AttachScope both = other.attach();
+        EXPECT_TRUE(equals_base()) << "with a second adapter";
+      }
+      at::NoGradGuard no_grad;
+      EXPECT_TRUE(equals_base()) << "without gradients";
+    }
   }
 }
 
