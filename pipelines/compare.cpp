@@ -111,7 +111,8 @@ SampleRequest sample_request(const CompareRequest& request, const Column& column
 
 class Comparison {
  public:
-  Comparison(const CompareRequest& request, Progress& progress, std::stop_token stop)
+  Comparison(const CompareRequest& request, Progress& progress, std::stop_token stop,
+             ResidentBase* resident)
       : request_(request),
         progress_(progress),
         stop_(std::move(stop)),
@@ -119,7 +120,7 @@ class Comparison {
         sheet_path_(checked_sheet_path(request)),
         rows_(rows_of(request)),
         columns_(columns_of(request)),
-        bundle_(load_base(request, log_)),
+        bundle_(load_base(request, log_, resident)),
         plan_(plan_generation(request, bundle_, log_)),
         prompts_(bundle_, plan_, log_) {
     const StrengthRule rule = parse_strength_rule(request.strength_rule);
@@ -209,8 +210,9 @@ class Comparison {
 
 }  // namespace
 
-CompareReport compare(const CompareRequest& request, Progress& progress, std::stop_token stop) {
-  return Comparison(request, progress, std::move(stop)).run();
+CompareReport compare(const CompareRequest& request, Progress& progress, std::stop_token stop,
+                      ResidentBase* resident) {
+  return Comparison(request, progress, std::move(stop), resident).run();
 }
 
 }  // namespace dorabooth

@@ -6,6 +6,7 @@
 
 #include "pipelines/model_options.h"
 #include "pipelines/progress.h"
+#include "pipelines/resident_base.h"
 
 namespace dorabooth {
 
@@ -28,6 +29,7 @@ struct CompareReport {
 // Rows are prompts × seeds; within a row every column starts from the same noise. One base in
 // memory. The single pictures can be drawn again by sample's `from`. Stopped: the sheet has what
 // was drawn.
-CompareReport compare(const CompareRequest& request, Progress& progress, std::stop_token stop);
+CompareReport compare(const CompareRequest& request, Progress& progress, std::stop_token stop,
+                      ResidentBase* resident = nullptr);
 
 }  // namespace dorabooth

@@ -53,12 +53,13 @@ std::string file_name(size_t number, int64_t seed) {
 // One run over an open base.
 class Sampling {
  public:
-  Sampling(const SampleRequest& request, Progress& progress, std::stop_token stop)
+  Sampling(const SampleRequest& request, Progress& progress, std::stop_token stop,
+           ResidentBase* resident)
       : request_(request),
         progress_(progress),
         stop_(std::move(stop)),
         log_(log_to(progress)),
-        bundle_(load_base(request, log_)),
+        bundle_(load_base(request, log_, resident)),
         plan_(plan_generation(request, bundle_, log_)),
         adapters_(arguments_of(request), parse_strength_rule(request.strength_rule), bundle_) {}
 
@@ -124,10 +125,11 @@ class Sampling {
 
 }  // namespace
 
-SampleReport sample(const SampleRequest& request, Progress& progress, std::stop_token stop) {
+SampleReport sample(const SampleRequest& request, Progress& progress, std::stop_token stop,
+                    ResidentBase* resident) {
   const SampleRequest resolved = with_picture(request, fields_off_default(request));
   check(resolved);
-  return Sampling(resolved, progress, std::move(stop)).run();
+  return Sampling(resolved, progress, std::move(stop), resident).run();
 }
 
 }  // namespace dorabooth

@@ -6,6 +6,7 @@
 
 #include "pipelines/model_options.h"
 #include "pipelines/progress.h"
+#include "pipelines/resident_base.h"
 
 namespace dorabooth {
 
@@ -36,7 +37,8 @@ struct SampleReport {
 // Writes output_dir/NNNNN-seed.png, numbered from 0, with the whole request in its text chunks
 // ("parameters" as A1111 writes it, and our JSON under "dorabooth"). With `from`, fields that have
 // their default value are the picture's (see with_picture).
-SampleReport sample(const SampleRequest& request, Progress& progress, std::stop_token stop);
+SampleReport sample(const SampleRequest& request, Progress& progress, std::stop_token stop,
+                    ResidentBase* resident = nullptr);
 
 // The request that `picture` was drawn with, for this picture alone: one prompt, one seed. Throws
 // if it is not a PNG of ours.
