@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <stop_token>
+#include <string>
 #include <vector>
 
 #include "pipelines/progress.h"
@@ -13,16 +14,26 @@ namespace dorabooth {
 
 class Job {
  public:
-  // `work` runs at once; the text it returns becomes FinishedEvent::summary. What it throws becomes
-  // a FailedEvent; nothing leaves the thread.
-  explicit Job(std::function<std::string(Progress&, std::stop_token)> work);
+  using Work = std::function<std::string(Progress&, std::stop_token)>;
+
+  // `work` runs at once, at a lower priority than the thread that made the job (and so do the
+  // threads that it starts); the text it returns becomes FinishedEvent::summary. What it throws
+  // becomes a FailedEvent; nothing leaves the thread. `wake` is called on the job's thread after
+  // an event came into an empty mailbox, so that a window that waits for input looks into it.
+  explicit Job(Work work, std::function<void()> wake = {});
   // Asks the work to stop and waits for it.
   ~Job();
 
   // The events since the last call, in order. A preview that was not drained before the next one of
   // its cell came is replaced by it, and likewise a step: a slow reader cannot grow memory.
   std::vector<Event> drain();
+  // Also ends a pause.
   void request_stop();
+  // The work is held inside its next Progress::on, after the event was delivered, until resume() or
+  // request_stop().
+  void pause();
+  void resume();
+  bool paused() const;
   // True once the finished or failed event is in the mailbox or was drained.
   bool done() const;
 

@@ -2,7 +2,10 @@
 #include "pipelines/job.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
+#include <atomic>
 #include <chrono>
 #include <stdexcept>
 #include <thread>
@@ -58,6 +61,79 @@ TEST(Job, StopsItsWorkWhenAskedTo) {
   job.request_stop();
   const auto events = wait_and_drain(job);
   EXPECT_EQ(std::get<FinishedEvent>(events.back()).summary, "stopped");
+}
+
+// Sends numbered steps until it is asked to stop, a millisecond apart.
+std::string count_steps(Progress& progress, std::stop_token stop) {
+  int64_t step = 0;
+  while (!stop.stop_requested()) {
+    progress.on(StepEvent{++step, 0, {}, 0, 0});
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  return std::to_string(step);
+}
+
+// The last step in the mailbox once no more comes; waits for the work to reach its next event.
+int64_t settled_step(Job& job) {
+  std::this_thread::sleep_for(std::chrono::milliseconds(30));
+  int64_t step = 0;
+  for (const Event& event : job.drain()) step = std::get<StepEvent>(event).step;
+  return step;
+}
+
+TEST(Job, APausedJobWaitsAndGoesOnWhereItWas) {
+  Job job(count_steps);
+  job.pause();
+  EXPECT_TRUE(job.paused());
+  const int64_t paused_at = settled_step(job);
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  EXPECT_TRUE(job.drain().empty());
+  job.resume();
+  EXPECT_FALSE(job.paused());
+  EXPECT_GT(settled_step(job), paused_at);
+}
+
+TEST(Job, StopEndsAPause) {
+  Job job(count_steps);
+  job.pause();
+  settled_step(job);
+  job.request_stop();
+  const auto events = wait_and_drain(job);
+  EXPECT_TRUE(std::holds_alternative<FinishedEvent>(events.back()));
+}
+
+TEST(Job, DestructionEndsAPause) {
+  Job job(count_steps);
+  job.pause();
+}
+
+TEST(Job, WorkAndTheThreadsItStartsAreNicerThanTheirMaker) {
+  const int own = getpriority(PRIO_PROCESS, 0);
+  int work = 0;
+  int child = 0;
+  Job job([&](Progress&, std::stop_token) {
+    const auto nice_here = [] { return getpriority(PRIO_PROCESS, static_cast<id_t>(gettid())); };
+    work = nice_here();
+    std::jthread([&] { child = nice_here(); }).join();
+    return std::string();
+  });
+  wait_and_drain(job);
+  EXPECT_EQ(work, std::min(own + 10, 19));
+  EXPECT_EQ(child, work);
+  EXPECT_EQ(getpriority(PRIO_PROCESS, 0), own);
+}
+
+TEST(Job, WakesItsReaderOnlyWhenTheMailboxWasEmptyAndAtTheEnd) {
+  std::atomic<int> wakes = 0;
+  Job job(
+      [](Progress& progress, std::stop_token) {
+        for (int i = 0; i < 100; ++i) progress.on(SavedEvent{"a.png"});
+        return std::string();
+      },
+      [&] { ++wakes; });
+  while (!job.done()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  EXPECT_EQ(wakes, 2);
 }
 
 }  // namespace
