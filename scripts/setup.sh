@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Installs what a build needs: Debian packages (setup/debian_packages.txt) and, into .deps/libtorch, the LibTorch
-# of PyPI's torch wheel with the two CUDA runtime libraries that libtorch_cpu is linked with (setup/wheels.txt).
+# Installs what a build needs: Debian packages (setup/debian_packages.txt); into .deps/libtorch, the LibTorch of
+# PyPI's torch wheel with the two CUDA runtime libraries that libtorch_cpu is linked with (setup/wheels.txt); into
+# .deps/imgui, the sources of Dear ImGui and its kin out of PyPI's imgui-bundle (setup/sources.txt).
 set -euo pipefail
 
 usage() {
@@ -10,7 +11,7 @@ usage: scripts/setup.sh [--cuda] [--no-packages]
   --cuda         also unpack LibTorch's CUDA side and the CUDA libraries that it names (about 3 GB more)
   --no-packages  install no Debian packages: the machine has what setup/debian_packages.txt stands for
 
-Wheels are kept in ${XDG_CACHE_HOME:-~/.cache}/dorabooth and fetched once. Everything there: nothing is done.
+Downloads are kept in ${XDG_CACHE_HOME:-~/.cache}/dorabooth and fetched once. Everything there: nothing is done.
 TEXT
 }
 
@@ -142,6 +143,44 @@ fetch_wheels() {
   done
 }
 
+# --- sources of the desktop program's libraries --------------------------------------------------------------------
+
+# pip runs the source package's own metadata hook: what the hook needs is installed at fixed versions first.
+fetch_sources() {
+  local sha256 megabytes requirement file
+  read -r sha256 megabytes requirement file <"$here/setup/sources.txt"
+  if is_whole "$cache/$file" "$sha256"; then return; fi
+  rm -f "$cache/$file"
+  say "to fetch from PyPI: $requirement, $megabytes MB (Dear ImGui, ImPlot, the test engine, file dialogs)"
+  need_space "$cache" $((megabytes * 2 + 100))
+  private_pip
+  run_pip install --no-deps --only-binary :all: --require-hashes -r "$here/setup/sources_hook.txt"
+  run_pip download --no-deps --no-build-isolation --no-binary "${requirement%%==*}" --resume-retries 20 -d "$cache" "$requirement"
+  is_whole "$cache/$file" "$sha256" || {
+    rm -f "$cache/$file"
+    die "$file does not have the expected checksum; it was removed: run this again."
+  }
+}
+
+unpack_sources() {
+  local fresh=$deps/imgui.new file part parts=(imgui imgui_test_engine/imgui_test_engine implot portable_file_dialogs)
+  file=$(awk '{ print $4 }' "$here/setup/sources.txt")
+  need_space "$deps" 100
+  say "unpacking into $deps/imgui"
+  rm -rf "$fresh" "$deps/imgui.tar"
+  mkdir -p "$fresh" "$deps/imgui.tar"
+  tar -xzf "$cache/$file" -C "$deps/imgui.tar" --strip-components=2 --no-same-owner \
+    --wildcards "${parts[@]/#/*/external/}" || die "$cache/$file cannot be unpacked: is the disk full?"
+  for part in "${parts[@]}"; do mv "$deps/imgui.tar/$part/$(basename "$part")" "$fresh/$(basename "$part")"; done
+  cp "$here/setup/sources.txt" "$fresh/setup.stamp"
+  rm -rf "$deps/imgui" "$deps/imgui.tar"
+  mv "$fresh" "$deps/imgui"
+}
+
+sources_are_set_up() { cmp -s "$here/setup/sources.txt" "$deps/imgui/setup.stamp"; }
+
+# --- LibTorch's CUDA side ------------------------------------------------------------------------------------------
+
 # The CUDA libraries that the torch wheel's own metadata names, with the versions it names.
 fetch_cuda_wheels() {
   local requirements=() line
@@ -202,15 +241,21 @@ is_set_up() {
 }
 
 if [ "$packages" = yes ]; then install_packages; fi
-if is_set_up; then
-  say "all there: $target"
+if is_set_up && sources_are_set_up; then
+  say "all there: $target, $deps/imgui"
   exit 0
 fi
 mkdir -p "$deps" "$cache" || die "$deps and $cache must be writable."
 exec 3>&1 9>"$deps/lock"
 flock 9
-fetch_wheels
-if [ "$cuda" = yes ]; then fetch_cuda_wheels; fi
-unpack_all
+if ! is_set_up; then
+  fetch_wheels
+  if [ "$cuda" = yes ]; then fetch_cuda_wheels; fi
+  unpack_all
+fi
+if ! sources_are_set_up; then
+  fetch_sources
+  unpack_sources
+fi
 rm -rf "$cache/tmp"
-say "done: $target"
+say "done: $target, $deps/imgui"
