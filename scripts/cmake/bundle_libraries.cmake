@@ -1,12 +1,15 @@
-# Part of the install script: copies the shared libraries that `program` needs into lib/, and their licences.
-# Given: program, torch_lib (LibTorch's libraries), torch_dist (the folder with its *.dist-info).
+# Part of the install script: copies the shared libraries that `programs` need into lib/, and their licences.
+# Given: programs, torch_lib (LibTorch's libraries), torch_dist (the folder with its *.dist-info), imgui_root (the
+# sources of Dear ImGui and its kin, "" without the desktop program).
 file(GET_RUNTIME_DEPENDENCIES
-  EXECUTABLES "${program}"
+  EXECUTABLES ${programs}
   RESOLVED_DEPENDENCIES_VAR libraries
   UNRESOLVED_DEPENDENCIES_VAR missing
   CONFLICTING_DEPENDENCIES_PREFIX conflict
   DIRECTORIES "${torch_lib}" "${torch_lib}/../../nvidia/cu13/lib"
   PRE_EXCLUDE_REGEXES
+    # X11 and OpenGL belong to the machine's display and graphics driver.
+    "^libX" "^libxcb" "^libGL" "^libOpenGL" "^libEGL"
     "^ld-linux" "^lib(c|m|dl|rt|pthread|resolv|util)\\.so" "^libstdc\\+\\+\\.so" "^libgcc_s\\.so" "^linux-vdso")
 if(missing)
   message(FATAL_ERROR "shared libraries not found: ${missing}")
@@ -53,3 +56,11 @@ endforeach()
 foreach(package nlohmann-json3-dev libcli11-dev libstb-dev)
   file(INSTALL "/usr/share/doc/${package}/copyright" DESTINATION "${licences}" RENAME "${package}")
 endforeach()
+if(imgui_root)
+  file(INSTALL "${imgui_root}/imgui/LICENSE.txt" DESTINATION "${licences}" RENAME imgui)
+  file(INSTALL "${imgui_root}/implot/LICENSE" DESTINATION "${licences}" RENAME implot)
+  # Its licence is what its header opens with.
+  file(STRINGS "${imgui_root}/portable_file_dialogs/portable_file_dialogs.h" lines LIMIT_COUNT 11)
+  list(JOIN lines "\n" text)
+  file(WRITE "${licences}/portable-file-dialogs" "${text}\n")
+endif()

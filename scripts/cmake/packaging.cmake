@@ -1,16 +1,26 @@
 # cmake --install build/release --prefix DIR: one folder that runs after it is moved, with no Python and no
-# package of Debian's beyond a bare system: bin/dorabooth, lib/ with every shared library but those of glibc and
+# package of Debian's beyond a bare system: bin/ with the programs, lib/ with every shared library but those of glibc and
 # the C++ run time, share/dorabooth/assets, licences. `--component cuda` adds the CUDA side.
-set_target_properties(dorabooth PROPERTIES INSTALL_RPATH "$ORIGIN/../lib")
-# DT_RPATH, not DT_RUNPATH: it also serves what the bundled libraries need themselves.
-target_link_options(dorabooth PRIVATE -Wl,--disable-new-dtags)
+set(DORABOOTH_PROGRAMS dorabooth)
+if(DORABOOTH_HAS_DESKTOP)
+  list(APPEND DORABOOTH_PROGRAMS dorabooth-desktop)
+endif()
+set(program_files "")
+foreach(program IN LISTS DORABOOTH_PROGRAMS)
+  set_target_properties(${program} PROPERTIES INSTALL_RPATH "$ORIGIN/../lib")
+  # DT_RPATH, not DT_RUNPATH: it also serves what the bundled libraries need themselves.
+  target_link_options(${program} PRIVATE -Wl,--disable-new-dtags)
+  list(APPEND program_files "$<TARGET_FILE:${program}>")
+endforeach()
 
-install(TARGETS dorabooth RUNTIME DESTINATION bin COMPONENT cpu)
+install(TARGETS ${DORABOOTH_PROGRAMS} RUNTIME DESTINATION bin COMPONENT cpu)
 install(DIRECTORY assets/ DESTINATION share/dorabooth/assets COMPONENT cpu)
+install(DIRECTORY configs/ DESTINATION share/dorabooth/configs COMPONENT cpu)
 
 set(DORABOOTH_TORCH_DIST "${DORABOOTH_TORCH_ROOT}/..")
 install(CODE "
-  set(program \"$<TARGET_FILE:dorabooth>\")
+  set(programs \"${program_files}\")
+  set(imgui_root \"$<$<BOOL:${DORABOOTH_HAS_DESKTOP}>:${DORABOOTH_IMGUI_ROOT}>\")
   set(torch_lib \"${DORABOOTH_TORCH_ROOT}/lib\")
   set(torch_dist \"${DORABOOTH_TORCH_DIST}\")
   include(\"${PROJECT_SOURCE_DIR}/scripts/cmake/bundle_libraries.cmake\")" COMPONENT cpu)

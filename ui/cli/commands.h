@@ -22,6 +22,7 @@ int evaluate_command(const Arguments& arguments, const Streams& streams);
 int merge_command(const Arguments& arguments, const Streams& streams);
 int inspect_command(const Arguments& arguments, const Streams& streams);
 int bench_command(const Arguments& arguments, const Streams& streams);
+int gui_command(const Arguments& arguments, const Streams& streams);
 // One variant of a bench, in a process of its own; no command of its users.
 int bench_worker_command(const Arguments& arguments, const Streams& streams);
 

@@ -23,6 +23,7 @@ constexpr Command kCommands[] = {
     {"merge", "write a base with adapters merged into its weights", merge_command},
     {"inspect", "say what a safetensors file or a model folder is", inspect_command},
     {"bench", "time a training step, a sampling step, a load or a merge", bench_command},
+    {"gui", "open the desktop program", gui_command},
 };
 
 std::string usage_text() {

@@ -1,0 +1,52 @@
+// Actions that belong to no single window: menus, notices, undo.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <variant>
+
+#include "ui/desktop/window_id.h"
+
+namespace dorabooth {
+
+// --- menus ---
+struct ShowWindow {
+  WindowId window = WindowId::kStart;
+};
+struct CloseWindow {
+  WindowId window = WindowId::kStart;
+};
+struct ResetLayout {};
+struct SetTheme {
+  std::string theme;
+};
+struct SetScale {
+  double scale = 0.0;
+};
+struct WindowResized {
+  int width = 0;
+  int height = 0;
+  bool maximized = false;
+};
+struct UndoEdit {};
+struct RedoEdit {};
+struct Quit {};
+
+// --- messages ---
+struct DismissNotice {
+  int64_t id = 0;
+};
+struct CopyText {
+  std::string text;
+};
+// Something went wrong outside a job: a file that cannot be read, a dialog that cannot be opened.
+struct ReportError {
+  std::string source;
+  std::string text;
+};
+
+using AppAction =
+    std::variant<ShowWindow, CloseWindow, ResetLayout, SetTheme, SetScale, WindowResized, UndoEdit,
+                 RedoEdit, Quit, DismissNotice, CopyText, ReportError>;
+
+}  // namespace dorabooth

@@ -1,0 +1,76 @@
+// What reduce() wants done outside the state, as plain values; the EffectRunner does it and turns
+// the results into actions and events.
+#pragma once
+
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "pipelines/compare.h"
+#include "pipelines/inspect.h"
+#include "pipelines/merge.h"
+#include "pipelines/train.h"
+#include "ui/desktop/file_action.h"
+#include "ui/desktop/job_state.h"
+#include "ui/desktop/picker_state.h"
+
+namespace dorabooth {
+
+// --- pipelines, each as its own job ---
+struct RunTraining {
+  TrainConfig config;
+};
+struct RunCompare {
+  CompareRequest request;
+};
+struct RunMerge {
+  MergeRequest request;
+};
+struct RunInspect {
+  InspectRequest request;
+};
+// Lists the pictures of a folder.
+struct RunReadDataset {
+  std::string folder;
+};
+
+// --- running jobs ---
+struct StopJob {
+  JobId job = JobId::kTrain;
+};
+struct PauseJob {
+  JobId job = JobId::kTrain;
+};
+struct ResumeJob {
+  JobId job = JobId::kTrain;
+};
+
+// --- files ---
+struct LoadText {
+  TextUse use = TextUse::kTrainConfig;
+  std::string path;
+};
+// Written whole or not at all, after what was saved before it.
+struct SaveText {
+  std::string path;
+  std::string text;
+};
+struct ListFolder {
+  std::string folder;
+};
+
+// --- the window ---
+struct OpenFileDialog {
+  FileQuestion question;
+};
+struct CopyToClipboard {
+  std::string text;
+};
+struct CloseProgram {};
+
+using Effect = std::variant<RunTraining, RunCompare, RunMerge, RunInspect, RunReadDataset, StopJob,
+                            PauseJob, ResumeJob, LoadText, SaveText, ListFolder, OpenFileDialog,
+                            CopyToClipboard, CloseProgram>;
+using Effects = std::vector<Effect>;
+
+}  // namespace dorabooth

@@ -1,0 +1,196 @@
+#include "ui/desktop/effect_runner.h"
+
+#include <algorithm>
+#include <filesystem>
+
+#include "src/base/atomic_file.h"
+#include "src/base/error.h"
+#include "ui/desktop/reduce_window.h"
+
+namespace dorabooth {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+std::string summary(const TrainReport& report) {
+  const std::string steps = std::to_string(report.steps) + " steps";
+  if (report.stopped) {
+    return "stopped after " + steps +
+           (report.checkpoint.empty() ? "" : "; goes on from " + report.checkpoint);
+  }
+  std::string text = "trained " + steps;
+  for (const TrainedAdapter& adapter : report.adapters)
+    text += "; " + adapter.name + ": " + adapter.path;
+  if (report.diverged) text += "; the loss grew to over ten times its start";
+  return text;
+}
+
+std::string summary(const CompareReport& report) {
+  return (report.stopped ? "stopped after " : "drew ") + std::to_string(report.pictures.size()) +
+         " pictures" + (report.sheet.empty() ? "" : ": " + report.sheet);
+}
+
+std::string summary(const MergeReport& report) {
+  if (report.stopped) return "stopped";
+  return concat(report.path, ": ", report.layers.size(),
+                " layers merged, largest error of a layer's output ", report.largest_forward_error,
+                " of its largest value");
+}
+
+std::vector<FolderEntry> list_folder(const std::string& folder) {
+  std::vector<FolderEntry> entries;
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
+    std::string name = entry.path().filename().string();
+    std::error_code ignored;
+    if (name.front() != '.') entries.push_back({std::move(name), entry.is_directory(ignored)});
+  }
+  std::sort(entries.begin(), entries.end(), [](const FolderEntry& a, const FolderEntry& b) {
+    return a.folder != b.folder ? a.folder : a.name < b.name;
+  });
+  return entries;
+}
+
+void save(const SaveText& file) {
+  const fs::path folder = fs::path(file.path).parent_path();
+  if (!folder.empty()) fs::create_directories(folder);
+  write_file_atomically(file.path, file.text);
+}
+
+}  // namespace
+
+EffectRunner::EffectRunner(Pipelines pipelines, WindowCalls window,
+                           std::unique_ptr<FileDialogs> dialogs)
+    : pipelines_(std::move(pipelines)),
+      window_(std::move(window)),
+      dialogs_(std::move(dialogs)),
+      mailbox_(window_.wake),
+      files_(mailbox_) {}
+
+EffectRunner::~EffectRunner() {
+  for (auto& [id, job] : jobs_) job->request_stop();
+}
+
+Job* EffectRunner::job(JobId id) {
+  const auto found = jobs_.find(id);
+  return found == jobs_.end() ? nullptr : found->second.get();
+}
+
+void EffectRunner::start(JobId id, Job::Work work) {
+  if (Job* running = job(id); running && !running->done())
+    fail("a job of this kind is still running");
+  jobs_[id] = std::make_unique<Job>(std::move(work), window_.wake);
+}
+
+void EffectRunner::run(const Effect& effect) {
+  std::visit(Overloaded{
+                 [&](const OpenFileDialog& open) {
+                   if (dialogs_ && dialogs_->available()) {
+                     dialogs_->open(open.question);
+                   } else {
+                     mailbox_.post(FileAction(PickerOpened{open.question}));
+                   }
+                 },
+                 [&](const CopyToClipboard& copy) {
+                   if (window_.copy) window_.copy(copy.text);
+                 },
+                 [&](const CloseProgram&) {
+                   if (window_.close) window_.close();
+                 },
+                 [&](const auto&) {
+                   start_pipeline(effect);
+                   control(effect);
+                   run_files(effect);
+                 },
+             },
+             effect);
+}
+
+void EffectRunner::start_pipeline(const Effect& effect) {
+  std::visit(
+      Overloaded{
+          [&](const RunTraining& run) {
+            start(JobId::kTrain, [f = pipelines_.train, run](Progress& p, std::stop_token stop) {
+              return summary(f(run.config, p, stop));
+            });
+          },
+          [&](const RunCompare& run) {
+            start(JobId::kCompare,
+                  [f = pipelines_.compare, run](Progress& p, std::stop_token stop) {
+                    return summary(f(run.request, p, stop));
+                  });
+          },
+          [&](const RunMerge& run) {
+            start(JobId::kMerge,
+                  [this, f = pipelines_.merge, run](Progress& p, std::stop_token stop) {
+                    const MergeReport report = f(run.request, p, stop);
+                    mailbox_.post(ExportAction(MergeDone{report.receipt}));
+                    return summary(report);
+                  });
+          },
+          [&](const RunInspect& run) {
+            start(JobId::kInspect, [this, f = pipelines_.inspect, run](Progress&, std::stop_token) {
+              mailbox_.post(InspectAction(FileInspected{run.request.path, f(run.request)}));
+              return std::string();
+            });
+          },
+          [&](const RunReadDataset& run) {
+            start(JobId::kDataset,
+                  [this, f = pipelines_.list_pictures, run](Progress&, std::stop_token) {
+                    mailbox_.post(DatasetAction(DatasetRead{f(run.folder)}));
+                    return std::string();
+                  });
+          },
+          [](const auto&) {},
+      },
+      effect);
+}
+
+void EffectRunner::control(const Effect& effect) {
+  std::visit(Overloaded{
+                 [&](const StopJob& stop) {
+                   if (Job* running = job(stop.job)) running->request_stop();
+                 },
+                 [&](const PauseJob& pause) {
+                   if (Job* running = job(pause.job)) running->pause();
+                 },
+                 [&](const ResumeJob& resume) {
+                   if (Job* running = job(resume.job)) running->resume();
+                 },
+                 [](const auto&) {},
+             },
+             effect);
+}
+
+void EffectRunner::run_files(const Effect& effect) {
+  std::visit(
+      Overloaded{
+          [&](const LoadText& load) {
+            files_.add([this, load] {
+              mailbox_.post(FileAction(TextLoaded{load.use, load.path, read_file(load.path)}));
+            });
+          },
+          [&](const SaveText& file) { files_.add([file] { save(file); }); },
+          [&](const ListFolder& list) {
+            files_.add([this, list] {
+              mailbox_.post(FileAction(FolderListed{list.folder, list_folder(list.folder)}));
+            });
+          },
+          [](const auto&) {},
+      },
+      effect);
+}
+
+void EffectRunner::poll(const std::function<void(JobId, const Event&)>& on_event,
+                        const std::function<void(const Action&)>& on_action) {
+  files_.poll();
+  for (auto& [id, job] : jobs_) {
+    for (const Event& event : job->drain()) on_event(id, event);
+  }
+  for (const Action& action : mailbox_.take()) on_action(action);
+  if (!dialogs_) return;
+  if (const auto answer = dialogs_->poll())
+    on_action(FileAction(FileChosen{answer->question, answer->path}));
+}
+
+}  // namespace dorabooth

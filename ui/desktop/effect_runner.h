@@ -1,0 +1,67 @@
+// Does what reduce() asked for: runs pipelines and file work on jobs, opens dialogs, and hands
+// their results back as events and actions. Lives on the main thread and never waits.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "pipelines/job.h"
+#include "ui/desktop/action.h"
+#include "ui/desktop/action_mailbox.h"
+#include "ui/desktop/effect.h"
+#include "ui/desktop/file_queue.h"
+#include "ui/desktop/widgets/file_dialog.h"
+
+namespace dorabooth {
+
+// The pipelines that jobs run, on the job's thread. The program gives the real ones, tests their
+// own.
+struct Pipelines {
+  template <typename Request, typename Report>
+  using Pipeline = std::function<Report(const Request&, Progress&, std::stop_token)>;
+
+  Pipeline<TrainConfig, TrainReport> train;
+  Pipeline<CompareRequest, CompareReport> compare;
+  Pipeline<MergeRequest, MergeReport> merge;
+  std::function<InspectReport(const InspectRequest&)> inspect;
+  std::function<std::vector<std::string>(const std::string& folder)> list_pictures;
+};
+
+// What only the window can do.
+struct WindowCalls {
+  std::function<void()> wake;  // called on any thread: something is there to be polled
+  std::function<void(const std::string&)> copy;
+  std::function<void()> close;
+};
+
+class EffectRunner {
+ public:
+  // `dialogs` may be null: the built-in picker asks then.
+  EffectRunner(Pipelines pipelines, WindowCalls window, std::unique_ptr<FileDialogs> dialogs);
+  // Stops the jobs, waits for them, and writes what was still to be saved.
+  ~EffectRunner();
+
+  void run(const Effect& effect);
+
+  // Hands over everything that came since the last call, in order.
+  void poll(const std::function<void(JobId, const Event&)>& on_event,
+            const std::function<void(const Action&)>& on_action);
+
+ private:
+  void start(JobId id, Job::Work work);
+  void start_pipeline(const Effect& effect);
+  void control(const Effect& effect);
+  void run_files(const Effect& effect);
+  Job* job(JobId id);
+
+  Pipelines pipelines_;
+  WindowCalls window_;
+  std::unique_ptr<FileDialogs> dialogs_;
+  ActionMailbox mailbox_;
+  FileQueue files_;
+  std::map<JobId, std::unique_ptr<Job>> jobs_;
+};
+
+}  // namespace dorabooth

@@ -1,0 +1,24 @@
+// What a settings form shows beside its values: the search text and the edits that were refused.
+#pragma once
+
+#include <map>
+#include <nlohmann/json.hpp>
+#include <string>
+
+namespace dorabooth {
+
+// Which request a form edits; project_form() in project.h gives its fields and its struct.
+enum class FormId { kTrain, kCompare, kMerge };
+
+struct RefusedEdit {
+  nlohmann::json value;  // what was asked for: shown in place of the value that still holds
+  std::string message;
+};
+
+struct FormState {
+  std::string search;
+  bool changed_only = false;                   // shows the settings that differ from the default
+  std::map<std::string, RefusedEdit> refused;  // by field
+};
+
+}  // namespace dorabooth

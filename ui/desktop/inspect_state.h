@@ -1,0 +1,17 @@
+// What the Inspect window shows of a file or folder.
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace dorabooth {
+
+struct InspectState {
+  std::string path;  // "" until a file was given
+  std::string summary;
+  std::vector<std::pair<std::string, std::string>> facts;
+  std::vector<std::string> problems;
+};
+
+}  // namespace dorabooth

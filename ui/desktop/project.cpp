@@ -1,0 +1,71 @@
+#include "ui/desktop/project.h"
+
+#include <nlohmann/json.hpp>
+
+#include "src/base/error.h"
+
+namespace dorabooth {
+
+using nlohmann::json;
+
+namespace {
+
+constexpr int kVersion = 1;
+
+}  // namespace
+
+void set_base(Project& project, const std::string& path) {
+  project.train.pretrained_model_name_or_path = path;
+  project.compare.pretrained_model_name_or_path = path;
+  project.merge.pretrained_model_name_or_path = path;
+}
+
+ProjectForm project_form(Project& project, FormId form) {
+  switch (form) {
+    case FormId::kTrain:
+      return {&train_fields(), &project.train};
+    case FormId::kCompare:
+      return {&compare_fields(), &project.compare};
+    case FormId::kMerge:
+      return {&merge_fields(), &project.merge};
+  }
+  return {};
+}
+
+ConstProjectForm project_form(const Project& project, FormId form) {
+  static const Project defaults;
+  const ProjectForm mutable_form = project_form(const_cast<Project&>(project), form);
+  const ProjectForm default_form = project_form(const_cast<Project&>(defaults), form);
+  return {mutable_form.table, mutable_form.object, default_form.object};
+}
+
+json project_to_json(const Project& project) {
+  return {
+      {"version", kVersion},
+      {"train", train_fields().to_json(&project.train)},
+      {"compare", compare_fields().to_json(&project.compare)},
+      {"merge", merge_fields().to_json(&project.merge)},
+      {"favourites", project.favourites},
+      {"unfinished_run", project.unfinished_run ? json(*project.unfinished_run) : json(nullptr)}};
+}
+
+Project project_from_json(const json& file, const std::string& where) {
+  Project project;
+  try {
+    if (const int version = file.at("version"); version != kVersion) {
+      throw UsageError(
+          concat(where, ": a project of version ", version, "; this program reads ", kVersion));
+    }
+    train_fields().from_json(&project.train, file.at("train"), where + ": train");
+    compare_fields().from_json(&project.compare, file.at("compare"), where + ": compare");
+    merge_fields().from_json(&project.merge, file.at("merge"), where + ": merge");
+    project.favourites = file.at("favourites").get<std::vector<std::string>>();
+    if (const json& run = file.at("unfinished_run"); !run.is_null())
+      project.unfinished_run = run.get<std::string>();
+  } catch (const json::exception& error) {
+    throw UsageError(concat(where, ": not a project file: ", error.what()));
+  }
+  return project;
+}
+
+}  // namespace dorabooth

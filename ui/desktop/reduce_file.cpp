@@ -1,0 +1,155 @@
+// Questions for files, their answers, and what was read.
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "src/base/error.h"
+#include "ui/desktop/persistence.h"
+#include "ui/desktop/reduce_window.h"
+
+namespace dorabooth {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+Effects answer(State& state, const FileQuestion& question, const std::string& path) {
+  switch (question.use) {
+    case FileUse::kSetField:
+      return reduce_form(state, SetField{question.form, question.field, path});
+    case FileUse::kLoadTrainConfig:
+      return {LoadText{TextUse::kTrainConfig, path}};
+    case FileUse::kSaveTrainConfig:
+      return {SaveText{path, train_fields().to_json(&state.project.train).dump(2) + "\n"}};
+    case FileUse::kOpenProject:
+      return {LoadText{TextUse::kProject, path}};
+    case FileUse::kSaveProject:
+      state.project_path = path;
+      remember_recent(state.settings.recent_projects, path);
+      return {};
+    case FileUse::kInspect:
+      return reduce_inspect(state, InspectFile{path});
+  }
+  return {};
+}
+
+void load_train_config(State& state, const std::string& path, const std::string& text) {
+  TrainConfig config;
+  train_fields().from_json(&config, nlohmann::json::parse(text), path);
+  state.project.train = config;
+  state.form(FormId::kTrain).refused.clear();
+  set_base(state.project, config.pretrained_model_name_or_path);
+}
+
+// The preset's paths are relative to the folder that holds assets/ and configs/.
+void load_quickstart(State& state, const std::string& path, const std::string& text) {
+  load_train_config(state, path, text);
+  const fs::path root = fs::path(state.places.assets).parent_path();
+  TrainConfig& train = state.project.train;
+  train.instance_data_dir = (root / train.instance_data_dir).string();
+  train.output_dir = (fs::path(state.places.results) / "quickstart").string();
+  set_base(state.project, (root / train.pretrained_model_name_or_path).string());
+  show_window(state, WindowId::kTrain);
+}
+
+void load_project(State& state, const std::string& path, const std::string& text) {
+  state.project = project_from_json(nlohmann::json::parse(text), path);
+  state.project_path = path;
+  state.undo = {};
+  state.forms = {};
+  remember_recent(state.settings.recent_projects, path);
+}
+
+void take_text(State& state, const TextLoaded& loaded) {
+  try {
+    switch (loaded.use) {
+      case TextUse::kTrainConfig:
+        return load_train_config(state, loaded.path, loaded.text);
+      case TextUse::kQuickstart:
+        return load_quickstart(state, loaded.path, loaded.text);
+      case TextUse::kProject:
+        return load_project(state, loaded.path, loaded.text);
+    }
+  } catch (const nlohmann::json::exception& error) {
+    add_message(state.log,
+                {MessageKind::kError, "files", concat(loaded.path, ": not JSON: ", error.what())});
+  } catch (const Error& error) {
+    add_message(state.log, {MessageKind::kError, "files", error.what()});
+  }
+}
+
+bool has_ending(const std::string& path, const char* ending) {
+  return fs::path(path).extension() == ending;
+}
+
+// A folder of pictures is the dataset, a model or adapter is inspected.
+Effects take_dropped(State& state, const std::string& path) {
+  if (has_ending(path, ".safetensors")) return reduce_inspect(state, InspectFile{path});
+  if (has_ending(path, ".json")) return {LoadText{TextUse::kTrainConfig, path}};
+  return reduce_start(state, ChooseDataset{path});
+}
+
+Effects list_picker_folder(State& state, const std::string& folder) {
+  state.picker.folder = folder;
+  state.picker.entries.clear();
+  return {ListFolder{folder}};
+}
+
+Effects open_picker(State& state, const FileQuestion& question) {
+  state.picker = {};
+  state.picker.question = question;
+  fs::path start = question.start;
+  if (question.kind == FileQuestionKind::kSaveFile) state.picker.name = start.filename().string();
+  if (question.kind != FileQuestionKind::kOpenFolder) start = start.parent_path();
+  return list_picker_folder(state, start.empty() ? state.places.home : start.string());
+}
+
+Effects close_picker(State& state, bool accepted) {
+  const PickerState picker = std::exchange(state.picker, {});
+  if (!accepted || !picker.question) return {};
+  fs::path path = picker.folder;
+  if (!picker.name.empty()) path /= picker.name;
+  return answer(state, *picker.question, path.string());
+}
+
+}  // namespace
+
+Effects reduce_file(State& state, const FileAction& action) {
+  return std::visit(
+      Overloaded{
+          [&](const NewProject&) -> Effects {
+            state.project = new_project(state.places);
+            state.project_path = default_project_path(state.places);
+            state.undo = {};
+            state.forms = {};
+            show_window(state, WindowId::kStart);
+            return {};
+          },
+          [&](const AskForFile& ask) -> Effects { return {OpenFileDialog{ask.question}}; },
+          [&](const FileChosen& chosen) { return answer(state, chosen.question, chosen.path); },
+          [&](const TextLoaded& loaded) -> Effects {
+            take_text(state, loaded);
+            return {};
+          },
+          [&](const FilesDropped& dropped) -> Effects {
+            Effects all;
+            for (const std::string& path : dropped.paths) {
+              for (Effect& effect : take_dropped(state, path)) all.push_back(std::move(effect));
+            }
+            return all;
+          },
+          [&](const PickerOpened& opened) { return open_picker(state, opened.question); },
+          [&](const PickerGo& go) { return list_picker_folder(state, go.folder); },
+          [&](const PickerName& name) -> Effects {
+            state.picker.name = name.name;
+            return {};
+          },
+          [&](const PickerClosed& closed) { return close_picker(state, closed.accepted); },
+          [&](const FolderListed& listed) -> Effects {
+            if (listed.folder == state.picker.folder) state.picker.entries = listed.entries;
+            return {};
+          },
+      },
+      action);
+}
+
+}  // namespace dorabooth

@@ -1,0 +1,34 @@
+// The parts of reduce(), one .cpp a window.
+#pragma once
+
+#include "ui/desktop/reduce.h"
+
+namespace dorabooth {
+
+Effects reduce_app(State& state, const AppAction& action);
+Effects reduce_form(State& state, const FormAction& action);
+Effects reduce_file(State& state, const FileAction& action);
+Effects reduce_start(State& state, const StartAction& action);
+Effects reduce_dataset(State& state, const DatasetAction& action);
+Effects reduce_train(State& state, const TrainAction& action);
+Effects reduce_compare(State& state, const CompareAction& action);
+Effects reduce_export(State& state, const ExportAction& action);
+Effects reduce_inspect(State& state, const InspectAction& action);
+
+// What a job's events change beside its JobState, which reduce() keeps itself.
+void reduce_train_event(State& state, const Event& event);
+void reduce_compare_event(State& state, const Event& event);
+
+void show_window(State& state, WindowId window);
+// A job of this kind is about to run.
+void begin_job(State& state, JobId job);
+
+// Calls the lambda that fits the struct in the variant.
+template <typename... Fs>
+struct Overloaded : Fs... {
+  using Fs::operator()...;
+};
+template <typename... Fs>
+Overloaded(Fs...) -> Overloaded<Fs...>;
+
+}  // namespace dorabooth

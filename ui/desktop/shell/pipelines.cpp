@@ -1,0 +1,59 @@
+// A device is opened on the job's thread, at the first job: the window is there before.
+#include "ui/desktop/shell/pipelines.h"
+
+#include <algorithm>
+#include <filesystem>
+
+#include "pipelines/compare.h"
+#include "pipelines/inspect.h"
+#include "pipelines/merge.h"
+#include "pipelines/train.h"
+#include "src/device/device.h"
+
+namespace dorabooth {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+// The first torch call decides for the whole process whether CUDA can be used: it is opened before
+// a job that needs only the CPU, for the jobs after it.
+void open_devices(const std::string& device) {
+  open_device("auto");
+  open_device(device);
+}
+
+std::vector<std::string> list_pictures(const std::string& folder) {
+  std::vector<std::string> paths;
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
+    if (entry.is_regular_file()) paths.push_back(entry.path().string());
+  }
+  std::sort(paths.begin(), paths.end());
+  return paths;
+}
+
+}  // namespace
+
+Pipelines desktop_pipelines() {
+  Pipelines pipelines;
+  pipelines.train = [](const TrainConfig& config, Progress& progress, std::stop_token stop) {
+    open_devices(config.device);
+    return train(config, progress, stop);
+  };
+  pipelines.compare = [](const CompareRequest& request, Progress& progress, std::stop_token stop) {
+    open_devices(request.device);
+    return compare(request, progress, stop);
+  };
+  pipelines.merge = [](const MergeRequest& request, Progress& progress, std::stop_token stop) {
+    open_devices("cpu");
+    return merge(request, progress, stop);
+  };
+  pipelines.inspect = [](const InspectRequest& request) {
+    open_devices("cpu");
+    return inspect(request);
+  };
+  pipelines.list_pictures = list_pictures;
+  return pipelines;
+}
+
+}  // namespace dorabooth

@@ -1,0 +1,59 @@
+// The real window: GLFW, OpenGL 3, ImGui and ImPlot, and what it tells the program. Main thread
+// only.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "ui/desktop/settings.h"
+
+struct GLFWwindow;
+
+namespace dorabooth {
+
+struct WindowEvents {
+  std::function<void()> input;  // keys, mouse, focus, exposure: something may look different now
+  std::function<void(std::vector<std::string>)> dropped;
+  std::function<void(int width, int height, bool maximized)> resized;
+};
+
+class Window {
+ public:
+  // Throws one sentence if there is no display or no OpenGL 3.
+  Window(const Settings& settings, const std::string& assets, const std::string& layout_path);
+  ~Window();
+  Window(const Window&) = delete;
+  Window& operator=(const Window&) = delete;
+
+  void on(WindowEvents events) { events_ = std::move(events); }
+  bool should_close() const;
+  bool iconified() const;
+  // Handles what came, waiting up to `seconds` for it.
+  void wait(double seconds);
+  // Seconds since the window library started.
+  static double now();
+  // Ends a wait; from any thread.
+  static void wake();
+
+  // `scale` 0 is the screen's own.
+  void begin_frame(const std::string& theme, double scale);
+  void end_frame();
+  // The layout of the windows, if it changed since the last call and should be saved; else "".
+  std::string changed_layout();
+
+  static Window& of(GLFWwindow* window);
+  void tell_input() {
+    if (events_.input) events_.input();
+  }
+  WindowEvents& events() { return events_; }
+
+ private:
+  GLFWwindow* window_ = nullptr;
+  WindowEvents events_;
+  std::string theme_;
+  float scale_ = 0;
+};
+
+}  // namespace dorabooth

@@ -1,0 +1,30 @@
+// Actions of the Train window.
+#pragma once
+
+#include <string>
+#include <variant>
+
+namespace dorabooth {
+
+struct StartTraining {};
+struct PauseTraining {};
+struct ResumeTraining {};
+struct StopTraining {};
+// Goes on with the run that did not end, from its last checkpoint.
+struct ContinueRun {};
+// Forgets that run.
+struct AbandonRun {};
+struct LoadPreset {
+  std::string path;
+};
+struct SetSmoothing {
+  double smoothing = 0.0;
+};
+struct SetLogScale {
+  bool on = false;
+};
+
+using TrainAction = std::variant<StartTraining, PauseTraining, ResumeTraining, StopTraining,
+                                 ContinueRun, AbandonRun, LoadPreset, SetSmoothing, SetLogScale>;
+
+}  // namespace dorabooth

@@ -1,0 +1,165 @@
+#include "ui/desktop/widgets/form.h"
+
+#include <imgui.h>
+#include <imgui_stdlib.h>
+
+#include <algorithm>
+#include <cctype>
+
+#include "ui/desktop/theme.h"
+#include "ui/desktop/widgets/form_field.h"
+
+namespace dorabooth {
+
+using nlohmann::json;
+
+namespace {
+
+std::string lower(std::string text) {
+  for (char& c : text) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return text;
+}
+
+class FormDrawing {
+ public:
+  FormDrawing(const State& state, FormId id, Actions& actions)
+      : state_(state.form(id)),
+        id_(id),
+        form_(project_form(state.project, id)),
+        home_(state.places.home),
+        actions_(actions) {}
+
+  void draw() {
+    draw_filter();
+    std::string group;
+    bool open = false;
+    bool any = false;
+    for (const Field& field : form_.table->fields()) {
+      const json value = form_.table->get(form_.object, field);
+      const json initial = form_.table->get(form_.defaults, field);
+      if (!is_shown(field, value != initial)) continue;
+      any = true;
+      if (field.group != group) {
+        group = field.group;
+        if (!state_.search.empty()) ImGui::SetNextItemOpen(true);
+        open = ImGui::CollapsingHeader(group.c_str(), ImGuiTreeNodeFlags_DefaultOpen);
+      }
+      if (open) draw_row(field, value, initial);
+    }
+    if (!any) ImGui::TextWrapped("No setting fits. Clear the search to see all of them.");
+  }
+
+ private:
+  void draw_filter() {
+    std::string search = state_.search;
+    ImGui::SetNextItemWidth(-10 * ImGui::GetFontSize());
+    if (ImGui::InputTextWithHint("##search", "Search the settings", &search))
+      actions_.add(FormAction(SearchForm{id_, search}));
+    ImGui::SameLine();
+    bool changed = state_.changed_only;
+    if (ImGui::Checkbox("Changed only", &changed))
+      actions_.add(FormAction(ShowChangedOnly{id_, changed}));
+  }
+
+  bool is_shown(const Field& field, bool changed) const {
+    if (state_.changed_only && !changed && !state_.refused.contains(field.name)) return false;
+    const std::string search = lower(state_.search);
+    return search.empty() || lower(field.name).find(search) != std::string::npos ||
+           lower(field.help).find(search) != std::string::npos;
+  }
+
+  void draw_row(const Field& field, const json& value, const json& initial) {
+    const float size = ImGui::GetFontSize();
+    const float label_width = std::min(17 * size, 0.45F * ImGui::GetContentRegionAvail().x);
+    const float left = ImGui::GetCursorPosX();
+    const bool changed = value != initial;
+    ImGui::AlignTextToFramePadding();
+    // The mark is a sign and not only a colour.
+    const std::string label = (changed ? "* " : "  ") + field.name;
+    if (changed) ImGui::PushStyleColor(ImGuiCol_Text, accent_text_color());
+    ImGui::TextUnformatted(label.c_str());
+    if (changed) ImGui::PopStyleColor();
+    if (ImGui::IsItemHovered(ImGuiHoveredFlags_ForTooltip)) draw_tooltip(field, initial);
+    ImGui::SameLine(left + label_width);
+    if (field.optional) draw_set_box(field, value);
+    draw_value(field, value, initial, changed);
+    draw_refusal(field);
+  }
+
+  void draw_tooltip(const Field& field, const json& initial) {
+    ImGui::BeginTooltip();
+    ImGui::PushTextWrapPos(30 * ImGui::GetFontSize());
+    ImGui::TextUnformatted(field_tooltip(field, initial).c_str());
+    ImGui::PopTextWrapPos();
+    ImGui::EndTooltip();
+  }
+
+  void draw_set_box(const Field& field, const json& value) {
+    bool set = !value.is_null();
+    if (ImGui::Checkbox(("##set_" + field.name).c_str(), &set)) {
+      actions_.add(FormAction(SetField{id_, field.name, set ? first_value(field) : json(nullptr)}));
+      actions_.add(FormAction(EndEdit{}));
+    }
+    ImGui::SetItemTooltip("Whether it is set");
+    ImGui::SameLine();
+  }
+
+  void draw_value(const Field& field, const json& value, const json& initial, bool changed) {
+    const auto refused = state_.refused.find(field.name);
+    const bool is_refused = refused != state_.refused.end();
+    const json& shown = is_refused ? refused->second.value : value;
+    if (shown.is_null()) {
+      ImGui::TextDisabled("not set");
+    } else {
+      const float size = ImGui::GetFontSize();
+      const float after = (changed ? 4.5F : 0) + (path_kind(field) != PathKind::kNone ? 2.5F : 0);
+      ImGui::SetNextItemWidth(std::max(4 * size, ImGui::GetContentRegionAvail().x - after * size));
+      ImGui::BeginGroup();
+      take(field, draw_field(field, shown), value);
+      ImGui::EndGroup();
+      if (ImGui::IsItemHovered(ImGuiHoveredFlags_ForTooltip)) draw_tooltip(field, initial);
+    }
+    if (!changed && !is_refused) return;
+    ImGui::SameLine();
+    if (ImGui::Button(("Reset##" + field.name).c_str()))
+      actions_.add(FormAction(ResetField{id_, field.name}));
+  }
+
+  void take(const Field& field, const FieldEdit& edit, const json& value) {
+    if (edit.value) actions_.add(FormAction(SetField{id_, field.name, *edit.value}));
+    if (edit.ended) actions_.add(FormAction(EndEdit{}));
+    if (!edit.ask_for_file) return;
+    FileQuestion question;
+    question.form = id_;
+    question.field = field.name;
+    question.title = field.name;
+    question.start = value.is_string() ? value.get<std::string>() : home_;
+    const PathKind kind = path_kind(field);
+    question.kind = kind == PathKind::kFolder ? FileQuestionKind::kOpenFolder
+                    : kind == PathKind::kSave ? FileQuestionKind::kSaveFile
+                                              : FileQuestionKind::kOpenFile;
+    actions_.add(FileAction(AskForFile{question}));
+  }
+
+  void draw_refusal(const Field& field) {
+    const auto refused = state_.refused.find(field.name);
+    if (refused == state_.refused.end()) return;
+    ImGui::PushStyleColor(ImGuiCol_Text, error_text_color());
+    ImGui::TextWrapped("%s", refused->second.message.c_str());
+    ImGui::PopStyleColor();
+  }
+
+  const FormState& state_;
+  FormId id_;
+  ConstProjectForm form_;
+  std::string home_;
+  Actions& actions_;
+};
+
+}  // namespace
+
+void draw_form(const State& state, FormId id, Actions& actions) {
+  FormDrawing(state, id, actions).draw();
+}
+
+}  // namespace dorabooth

@@ -1,0 +1,75 @@
+#include "ui/desktop/widgets/job_line.h"
+
+#include <imgui.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+
+#include "ui/desktop/theme.h"
+
+namespace dorabooth {
+
+namespace {
+
+const char* phase_text(JobState::Phase phase) {
+  switch (phase) {
+    case JobState::Phase::kIdle:
+      return "not started";
+    case JobState::Phase::kRunning:
+      return "running";
+    case JobState::Phase::kPaused:
+      return "paused";
+    case JobState::Phase::kStopping:
+      return "stopping after this step";
+    case JobState::Phase::kFinished:
+      return "finished";
+    case JobState::Phase::kStopped:
+      return "stopped";
+    case JobState::Phase::kFailed:
+      return "failed";
+  }
+  return "";
+}
+
+}  // namespace
+
+std::string duration_text(double seconds) {
+  const auto whole = static_cast<long long>(std::llround(std::max(0.0, seconds)));
+  char text[40];
+  if (whole >= 3600) {
+    std::snprintf(text, sizeof(text), "%lld:%02lld:%02lld", whole / 3600, whole / 60 % 60,
+                  whole % 60);
+  } else {
+    std::snprintf(text, sizeof(text), "%lld:%02lld", whole / 60, whole % 60);
+  }
+  return text;
+}
+
+std::string job_text(const JobState& job) {
+  std::string text = phase_text(job.phase);
+  if (job.active() && job.total > 0) {
+    text += ", step " + std::to_string(job.step) + " of " + std::to_string(job.total);
+    if (job.seconds_per_step > 0) {
+      char each[40];
+      std::snprintf(each, sizeof(each), ", %.3g s each", job.seconds_per_step);
+      text += each;
+    }
+    if (job.seconds_left > 0) text += ", " + duration_text(job.seconds_left) + " left";
+  }
+  if (!job.message.empty()) text += ": " + job.message;
+  return text;
+}
+
+void draw_job_line(const JobState& job) {
+  const bool failed = job.phase == JobState::Phase::kFailed;
+  if (failed) ImGui::PushStyleColor(ImGuiCol_Text, error_text_color());
+  ImGui::TextWrapped("%s", job_text(job).c_str());
+  if (failed) ImGui::PopStyleColor();
+  if (!job.active()) return;
+  const float share =
+      job.total > 0 ? static_cast<float>(job.step) / static_cast<float>(job.total) : 0.0F;
+  ImGui::ProgressBar(share, {-1, 0.5F * ImGui::GetFontSize()}, "");
+}
+
+}  // namespace dorabooth

@@ -1,0 +1,15 @@
+// How far a job is, in one line with a bar.
+#pragma once
+
+#include "ui/desktop/job_state.h"
+
+namespace dorabooth {
+
+// "0:07", "12:30", "3:05:00"
+std::string duration_text(double seconds);
+// "running, step 40 of 150, 0.31 s each, 0:34 left"
+std::string job_text(const JobState& job);
+
+void draw_job_line(const JobState& job);
+
+}  // namespace dorabooth

@@ -1,0 +1,12 @@
+// Errors and warnings over the windows, until they are dismissed.
+#pragma once
+
+#include "ui/desktop/action.h"
+#include "ui/desktop/state.h"
+
+namespace dorabooth {
+
+// Item names: window "Notices", "Copy##ID" and "Dismiss##ID".
+void draw_notices(const State& state, Actions& actions);
+
+}  // namespace dorabooth
