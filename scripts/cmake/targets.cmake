@@ -46,14 +46,14 @@ function(dorabooth_library name)
 endfunction()
 
 # dorabooth_tests(FOLDER [TORCH] [LIBS libs…]): <noun>_test.cpp is a unit test, <noun>_<label>_test.cpp with
-# label golden, kernels, e2e or peers goes into a program and a ctest label of that name.
+# label golden, kernels, ui, e2e or peers goes into a program and a ctest label of that name.
 function(dorabooth_tests folder)
   cmake_parse_arguments(ARG "TORCH" "" "LIBS" ${ARGN})
   file(GLOB all CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/${folder}/*_test.cpp")
-  foreach(label golden kernels e2e peers unit)
+  foreach(label golden kernels ui e2e peers unit)
     set(sources ${all})
     if(label STREQUAL "unit")
-      list(FILTER sources EXCLUDE REGEX "_(golden|kernels|e2e|peers)_test\\.cpp$")
+      list(FILTER sources EXCLUDE REGEX "_(golden|kernels|ui|e2e|peers)_test\\.cpp$")
     else()
       list(FILTER sources INCLUDE REGEX "_${label}_test\\.cpp$")
     endif()

@@ -203,6 +203,33 @@ TEST(Structure, HeadersNeverIncludeAllOfTorch) {
   }
 }
 
+// ui/desktop: what decides knows no ImGui, what draws cannot change the state or start work, and
+// the window library is seen by the shell alone.
+TEST(Structure, DesktopDecidesDrawsAndOpensWindowsInDifferentPlaces) {
+  const std::set<std::string> drawing_at_top = {"desk", "layout", "menu", "theme"};
+  int views = 0;
+  for (const auto& [path, file] : tree()) {
+    if (!starts_with(path, "ui/desktop/")) continue;
+    const bool in_shell = starts_with(path, "ui/desktop/shell/");
+    const bool draws =
+        starts_with(path, "ui/desktop/views/") || starts_with(path, "ui/desktop/widgets/");
+    const bool decides = !in_shell && !draws && drawing_at_top.count(fs::path(path).stem()) == 0;
+    for (const std::string& include : file.angled) {
+      EXPECT_FALSE(decides && (starts_with(include, "im"))) << path << " includes " << include;
+      EXPECT_FALSE(!in_shell && starts_with(include, "GL")) << path << " includes " << include;
+    }
+    for (const std::string& include : file.quoted) {
+      EXPECT_FALSE(!in_shell && starts_with(include, "ui/desktop/shell/"))
+          << path << " includes " << include;
+      const bool acts = starts_with(include, "ui/desktop/reduce") ||
+                        starts_with(include, "ui/desktop/effect") || include == "pipelines/job.h";
+      EXPECT_FALSE(draws && acts) << path << " includes " << include;
+    }
+    if (draws) ++views;
+  }
+  EXPECT_GE(views, 10);
+}
+
 TEST(Structure, FilesHaveAtMostFiveHundredLines) {
   for (const auto& [path, file] : tree()) EXPECT_LE(file.lines, 500u) << path;
 }
