@@ -81,8 +81,8 @@ void draw_plots(const TrainState& train, Actions& actions) {
   const float below = 10 * ImGui::GetFontSize();
   const float height =
       std::max(14 * ImGui::GetFontSize(), ImGui::GetContentRegionAvail().y - below);
-  draw_curve_plot(
-      {"Loss", curves_named(train, "loss"), train.smoothing, train.log_scale, 0.55F * height});
+  draw_curve_plot({"Loss over the steps", curves_named(train, "loss"), train.smoothing,
+                   train.log_scale, 0.55F * height});
   const float half = 0.5F * (ImGui::GetContentRegionAvail().x - ImGui::GetStyle().ItemSpacing.x);
   draw_small_plot("Learning rate", curves_named(train, "lr"), {half, 0.45F * height});
   ImGui::SameLine();
@@ -101,7 +101,7 @@ void draw_command(const State& state, Actions& actions) {
 
 void draw_train(const State& state, Actions& actions, Widgets&) {
   const float width = ImGui::GetContentRegionAvail().x;
-  if (ImGui::BeginChild("Settings", {0.45F * width, 0}, ImGuiChildFlags_ResizeX)) {
+  if (ImGui::BeginChild("Settings", {0.45F * width, 0})) {
     ImGui::BeginDisabled(state.jobs[JobId::kTrain].active());
     draw_form(state, FormId::kTrain, actions);
     ImGui::EndDisabled();

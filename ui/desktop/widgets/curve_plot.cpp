@@ -32,7 +32,7 @@ void draw_curve(const PlottedCurve& plotted, double smoothing, int color) {
 void draw_curve_plot(const CurvePlot& plot) {
   const ImPlotFlags flags = plot.curves.size() > 1 ? ImPlotFlags_None : ImPlotFlags_NoLegend;
   if (!ImPlot::BeginPlot(plot.title.c_str(), {-1, plot.height}, flags)) return;
-  ImPlot::SetupAxes("step", nullptr, ImPlotAxisFlags_AutoFit, ImPlotAxisFlags_AutoFit);
+  ImPlot::SetupAxes(nullptr, nullptr, ImPlotAxisFlags_AutoFit, ImPlotAxisFlags_AutoFit);
   ImPlot::SetupLegend(ImPlotLocation_NorthEast);
   if (plot.log_scale) ImPlot::SetupAxisScale(ImAxis_Y1, ImPlotScale_Log10);
   for (size_t i = 0; i < plot.curves.size(); ++i)

@@ -27,7 +27,12 @@ class FormDrawing {
         id_(id),
         form_(project_form(state.project, id)),
         home_(state.places.home),
-        actions_(actions) {}
+        actions_(actions) {
+    for (const Field& field : form_.table->fields()) {
+      const float width = ImGui::CalcTextSize(field.name.c_str()).x;
+      label_width_ = std::max(label_width_, width + 2 * ImGui::GetFontSize());
+    }
+  }
 
   void draw() {
     draw_filter();
@@ -69,8 +74,6 @@ class FormDrawing {
   }
 
   void draw_row(const Field& field, const json& value, const json& initial) {
-    const float size = ImGui::GetFontSize();
-    const float label_width = std::min(17 * size, 0.45F * ImGui::GetContentRegionAvail().x);
     const float left = ImGui::GetCursorPosX();
     const bool changed = value != initial;
     ImGui::AlignTextToFramePadding();
@@ -80,7 +83,13 @@ class FormDrawing {
     ImGui::TextUnformatted(label.c_str());
     if (changed) ImGui::PopStyleColor();
     if (ImGui::IsItemHovered(ImGuiHoveredFlags_ForTooltip)) draw_tooltip(field, initial);
-    ImGui::SameLine(left + label_width);
+    // Where there is too little room beside the longest name, values stand below.
+    const bool beside = ImGui::GetContentRegionAvail().x > label_width_ + 15 * ImGui::GetFontSize();
+    if (beside) {
+      ImGui::SameLine(left + label_width_);
+    } else {
+      ImGui::SetCursorPosX(left + ImGui::GetFontSize());
+    }
     if (field.optional) draw_set_box(field, value);
     draw_value(field, value, initial, changed);
     draw_refusal(field);
@@ -153,6 +162,7 @@ class FormDrawing {
   FormId id_;
   ConstProjectForm form_;
   std::string home_;
+  float label_width_ = 0;  // of the longest name and the mark before it
   Actions& actions_;
 };
 
