@@ -65,8 +65,7 @@ TrainerOptions options_of(const Setting& setting, const json& c) {
   options.text_encoder_lr = options.learning_rate / 2;
   options.weight_decay = setting.hyper().at("wd");
   options.weight_decay_text_encoder = options.weight_decay;
-  options.max_grad_norm =
-      c.contains("clip_active_in_steps") ? setting.hyper().at("clip").get<double>() : 0.0;
+  options.max_grad_norm = has(c, "clip") ? setting.hyper().at("clip").get<double>() : 0.0;
   if (!is_prodigy(c)) {
     options.beta1 = setting.hyper().at("betas")[0];
     options.beta2 = setting.hyper().at("betas")[1];

@@ -167,7 +167,8 @@ TEST(UNetGolden, SizesThatDownsamplingDoesNotDivideWork) {
   const auto unet = golden_unet();
   const at::NoGradGuard no_grad;
   UNetInputs inputs = inputs_of(golden, cases(golden)[0]);
-  inputs.sample = inputs.sample.slice(2, 0, 11).slice(3, 0, 9);
+  at::manual_seed(0);
+  inputs.sample = at::randn({inputs.sample.size(0), inputs.sample.size(1), 11, 9});
   const at::Tensor out = unet->forward(inputs);
   EXPECT_EQ(out.sizes().slice(2), at::IntArrayRef({11, 9}));
   EXPECT_TRUE(at::isfinite(out).all().item<bool>());
