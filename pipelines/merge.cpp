@@ -23,18 +23,8 @@ using nlohmann::json;
 namespace {
 
 void check_request(const MergeRequest& request) {
-  if (request.pretrained_model_name_or_path.empty()) {
-    throw UsageError("--pretrained_model_name_or_path is missing: it names the base");
-  }
-  if (request.adapter_path.empty()) throw UsageError("--adapter_path is missing: nothing to merge");
-  const bool folder = request.layout == "diffusers";
-  if (folder && (!request.output_dir || request.output)) {
-    throw UsageError("--layout diffusers writes a folder: give --output_dir and no --output");
-  }
-  if (!folder && (!request.output || request.output_dir)) {
-    throw UsageError(
-        concat("--layout ", request.layout, " writes one file: give --output and no --output_dir"));
-  }
+  if (const auto problems = problems_of(request); !problems.empty())
+    throw UsageError(problems.front().message);
 }
 
 fs::path target_of(const MergeRequest& request) {
@@ -72,25 +62,58 @@ json receipt_json(const MergeRequest& request, const MergeSource& source,
   return receipt;
 }
 
+Checkpoint open_base(const MergeRequest& request) {
+  return Checkpoint::open(request.pretrained_model_name_or_path, request.variant.value_or(""),
+                          request.config_dir.value_or(""));
+}
+
+MergeSource open_adapters(const Checkpoint& base, const MergeRequest& request) {
+  return MergeSource(base, request.adapter_path, parse_strength_rule(request.strength_rule));
+}
+
+MergeOutput plan_output(const Checkpoint& base, const MergeRequest& request) {
+  std::optional<at::ScalarType> dtype;
+  if (request.dtype) dtype = dtype_of_name(*request.dtype);
+  return MergeOutput(base, request.layout, target_of(request), dtype);
+}
+
 }  // namespace
+
+MergePlan plan_merge(const MergeRequest& request) {
+  MergePlan plan;
+  plan.problems = problems_of(request);
+  if (!plan.problems.empty()) return plan;
+  // The field that the next lines read.
+  std::string field = request.layout == "diffusers" ? "output_dir" : "output";
+  try {
+    check_target(request);
+    field = "pretrained_model_name_or_path";
+    const Checkpoint base = open_base(request);
+    field = "adapter_path";
+    open_adapters(base, request);
+    field = "layout";
+    const MergeOutput output = plan_output(base, request);
+    plan.tensors = output.tensor_count();
+    plan.bytes = output.bytes();
+    plan.free_bytes = free_disk_bytes(fs::absolute(target_of(request)).parent_path());
+  } catch (const std::exception& error) {
+    plan.problems.push_back({field, error.what()});
+  }
+  return plan;
+}
 
 MergeReport merge(const MergeRequest& request, Progress& progress, std::stop_token stop) {
   check_request(request);
   open_device("cpu");
   check_target(request);
   const Log log = log_to(progress);
-  const Checkpoint checkpoint =
-      Checkpoint::open(request.pretrained_model_name_or_path, request.variant.value_or(""),
-                       request.config_dir.value_or(""));
+  const Checkpoint checkpoint = open_base(request);
   for (const std::string& note : checkpoint.notes()) log.info(note);
-  const MergeSource source(checkpoint, request.adapter_path,
-                           parse_strength_rule(request.strength_rule));
-  std::optional<at::ScalarType> dtype;
-  if (request.dtype) dtype = dtype_of_name(*request.dtype);
+  const MergeSource source = open_adapters(checkpoint, request);
 
   MergeReport report;
   const fs::path target = target_of(request);
-  MergeOutput output(checkpoint, request.layout, target, dtype);
+  MergeOutput output = plan_output(checkpoint, request);
   StepMeter meter(progress, "merge", output.tensor_count());
   output.write(
       [&](Component component, const std::string& name, at::ScalarType type) {

@@ -43,4 +43,20 @@ struct MergeReport {
 
 MergeReport merge(const MergeRequest& request, Progress& progress, std::stop_token stop);
 
+struct FieldProblem {
+  std::string field;  // of the request
+  std::string message;
+};
+// What stops the merge before any file is opened.
+std::vector<FieldProblem> problems_of(const MergeRequest& request);
+
+// What a merge will take, from the files' headers.
+struct MergePlan {
+  std::vector<FieldProblem> problems;  // the rest is 0 if there is any
+  int64_t tensors = 0;
+  uint64_t bytes = 0;       // to be written
+  uint64_t free_bytes = 0;  // where they go
+};
+MergePlan plan_merge(const MergeRequest& request);
+
 }  // namespace dorabooth

@@ -33,6 +33,7 @@ struct PreviewEvent {
   std::string row_label;
   std::string column_label;
   Image image;
+  int64_t step = 0;  // of the training that it is a preview of
 };
 
 struct LogEvent {

@@ -76,10 +76,6 @@ MergeOutput::MergeOutput(const Checkpoint& checkpoint, const std::string& layout
   } else {
     plan_single_file();
   }
-  uint64_t bytes = 0;
-  for (const File& file : files_)
-    bytes += SafetensorsWriter::file_size(file.entries, file.metadata);
-  require_disk_space(target_.parent_path(), bytes, "the merged model");
 }
 
 MergeOutput::~MergeOutput() {
@@ -143,7 +139,15 @@ int64_t MergeOutput::tensor_count() const {
   return static_cast<int64_t>(count);
 }
 
+uint64_t MergeOutput::bytes() const {
+  uint64_t bytes = 0;
+  for (const File& file : files_)
+    bytes += SafetensorsWriter::file_size(file.entries, file.metadata);
+  return bytes;
+}
+
 void MergeOutput::write(const Source& source, std::stop_token stop) {
+  require_disk_space(target_.parent_path(), bytes(), "the merged model");
   fs::create_directories(temporary_);
   for (const File& file : files_) {
     std::map<std::string, DType> dtypes;

@@ -20,7 +20,7 @@ inline constexpr const char* kReceiptName = "merge_receipt.json";
 
 class MergeOutput {
  public:
-  // `dtype` absent: each tensor's own. Asks for the disk space.
+  // Plans the files; `dtype` absent: each tensor's own.
   MergeOutput(const Checkpoint& checkpoint, const std::string& layout,
               const std::filesystem::path& target, std::optional<at::ScalarType> dtype);
   ~MergeOutput();
@@ -28,9 +28,10 @@ class MergeOutput {
   MergeOutput& operator=(const MergeOutput&) = delete;
 
   int64_t tensor_count() const;
+  uint64_t bytes() const;
   using Source =
       std::function<at::Tensor(Component component, const std::string& name, at::ScalarType dtype)>;
-  // Writes under a temporary name; a stop leaves early.
+  // Asks for the disk space, then writes under a temporary name; a stop leaves early.
   void write(const Source& source, std::stop_token stop);
   // Puts the receipt beside the result and gives it its name.
   void publish(const std::string& receipt);

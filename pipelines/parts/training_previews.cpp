@@ -86,7 +86,7 @@ void draw_previews(const TrainConfig& config, const SdxlBundle& bundle, const Tr
       tensorboard->picture(step, concat("samples/", trainer.name(), "/seed-", seed), picture.width,
                            picture.height, png);
     }
-    progress.on(PreviewEvent{row, column, concat("seed ", seed), trainer.name(), picture});
+    progress.on(PreviewEvent{row, column, concat("seed ", seed), trainer.name(), picture, step});
   };
   for (size_t column = 0; column < trainers.size(); ++column) {
     AdapterTrainer& trainer = *trainers[column];

@@ -88,10 +88,14 @@ void sync_path(const fs::path& path) {
   if (result != 0) fail_errno("cannot sync", path);
 }
 
-void require_disk_space(const fs::path& folder, uint64_t bytes, std::string_view what) {
+uint64_t free_disk_bytes(const fs::path& folder) {
   fs::path existing = fs::absolute(folder);
   while (!fs::exists(existing) && existing.has_parent_path()) existing = existing.parent_path();
-  const uint64_t available = fs::space(existing).available;
+  return fs::space(existing).available;
+}
+
+void require_disk_space(const fs::path& folder, uint64_t bytes, std::string_view what) {
+  const uint64_t available = free_disk_bytes(folder);
   if (available < bytes) {
     fail(what, " needs ", bytes_text(bytes), " in ", folder.string(), ", but only ",
          bytes_text(available), " are free there");

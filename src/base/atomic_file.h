@@ -22,6 +22,10 @@ void publish(const std::filesystem::path& temporary, const std::filesystem::path
 // fsync of a file or folder; throws with the path.
 void sync_path(const std::filesystem::path& path);
 
+// What an ordinary user may still write on the file system of `folder` (or of its nearest existing
+// parent).
+uint64_t free_disk_bytes(const std::filesystem::path& folder);
+
 // Throws unless the file system of `folder` (or its nearest existing parent) has `bytes` free.
 void require_disk_space(const std::filesystem::path& folder, uint64_t bytes, std::string_view what);
 

@@ -105,6 +105,7 @@ TEST_F(TrainingOutput, PreviewsAreDrawnWithEachAdapter) {
   EXPECT_EQ(previews[3].row_label, "seed 1");
   EXPECT_EQ(previews[3].row, 1);
   EXPECT_EQ(previews[3].column, 1);
+  EXPECT_EQ(previews[3].step, 2);
   for (const char* file : {"lora-0.png", "lora-1.png", "dora-0.png", "dora-1.png"}) {
     for (const char* step : {"step-2", "step-3"}) {
       const fs::path path = out() / "samples" / step / file;
