@@ -58,7 +58,7 @@ TEST(Desktop, ANoticeIsCopiedAndDismissed) {
   desk.drive([](ImGuiTestContext* test) {
     test->SetRef("//Notices");
     test->ItemClick("Copy##1");
-    test->ItemClick("Dismiss##1");
+    test->ItemClick("Close##1");
   });
   EXPECT_EQ(desk.last_effect<CopyToClipboard>()->text, "the disk is full");
   EXPECT_TRUE(desk.state.log.notices.empty());

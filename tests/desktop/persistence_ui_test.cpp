@@ -30,7 +30,8 @@ TEST(Persistence, ProjectAndSettingsComeBack) {
   state.project.compare.prompt = {"a 狐 in the snow"};
   state.project.merge.layout = "unet";
   state.project.favourites = {"a.png"};
-  state.project.unfinished_run = "out/dog";
+  state.project.unfinished_run.emplace().output_dir = "out/dog";
+  state.project.trained_adapters = {"out/cat/pytorch_lora_weights.safetensors"};
   state.settings.theme = "light";
   state.settings.recent_bases = {"sdxl-base"};
   write(save.due(state, 10));

@@ -53,7 +53,8 @@ TEST(Reduce, ARunIsUnfinishedUntilItFinishes) {
   State state = ready_state();
   const Effects effects = reduce(state, TrainAction(StartTraining{}));
   ASSERT_EQ(effects.size(), 1u);
-  EXPECT_EQ(state.project.unfinished_run, state.project.train.output_dir);
+  ASSERT_TRUE(state.project.unfinished_run);
+  EXPECT_EQ(state.project.unfinished_run->output_dir, state.project.train.output_dir);
   reduce(state, JobId::kTrain, FinishedEvent{"trained 150 steps"});
   EXPECT_EQ(state.jobs[JobId::kTrain].phase, JobState::Phase::kFinished);
   EXPECT_FALSE(state.project.unfinished_run);

@@ -62,7 +62,10 @@ TEST(TrainView, CopiesTheCommandWithTheChangedFlagsOnly) {
   state.project.train.output_dir = TrainConfig().output_dir;
   state.project.train.rank = 8;
   DeskHarness desk(state, draw_train);
-  desk.drive([](ImGuiTestContext* test) { test->ItemClick("**/Copy command"); });
+  desk.drive([](ImGuiTestContext* test) {
+    test->ItemClick("**/Command line");
+    test->ItemClick("**/Copy command");
+  });
   EXPECT_EQ(desk.last_effect<CopyToClipboard>()->text,
             "dorabooth train --pretrained_model_name_or_path sdxl-base --instance_data_dir my_dog "
             "--rank 8");
@@ -70,7 +73,7 @@ TEST(TrainView, CopiesTheCommandWithTheChangedFlagsOnly) {
 
 TEST(TrainView, AnUnfinishedRunGoesOn) {
   State state = ready_state();
-  state.project.unfinished_run = "/home/ann/results/dog";
+  state.project.unfinished_run.emplace(state.project.train).output_dir = "/home/ann/results/dog";
   DeskHarness desk(state, draw_train);
   desk.drive([](ImGuiTestContext* test) { test->ItemClick("**/Continue the run"); });
   EXPECT_EQ(desk.last_effect<RunTraining>()->config.output_dir, "/home/ann/results/dog");
@@ -79,7 +82,7 @@ TEST(TrainView, AnUnfinishedRunGoesOn) {
 
 TEST(TrainView, AnUnfinishedRunIsForgotten) {
   State state = ready_state();
-  state.project.unfinished_run = "/home/ann/results/dog";
+  state.project.unfinished_run.emplace(state.project.train).output_dir = "/home/ann/results/dog";
   DeskHarness desk(state, draw_train);
   desk.drive([](ImGuiTestContext* test) { test->ItemClick("**/Forget it"); });
   EXPECT_FALSE(desk.state.project.unfinished_run);

@@ -5,6 +5,7 @@
 #include <string>
 #include <variant>
 
+#include "ui/desktop/log_state.h"
 #include "ui/desktop/window_id.h"
 
 namespace dorabooth {
@@ -36,9 +37,18 @@ struct Quit {};
 struct DismissNotice {
   int64_t id = 0;
 };
+struct DismissAllNotices {};
 struct CopyText {
   std::string text;
 };
+struct ShowMessages {
+  MessageKind least = MessageKind::kInfo;
+};
+struct SearchLog {
+  std::string text;
+};
+struct ClearLog {};
+struct CopyLog {};  // the shown messages
 // Something went wrong outside a job: a file that cannot be read, a dialog that cannot be opened.
 struct ReportError {
   std::string source;
@@ -47,6 +57,7 @@ struct ReportError {
 
 using AppAction =
     std::variant<ShowWindow, CloseWindow, ResetLayout, SetTheme, SetScale, WindowResized, UndoEdit,
-                 RedoEdit, Quit, DismissNotice, CopyText, ReportError>;
+                 RedoEdit, Quit, DismissNotice, DismissAllNotices, CopyText, ShowMessages,
+                 SearchLog, ClearLog, CopyLog, ReportError>;
 
 }  // namespace dorabooth

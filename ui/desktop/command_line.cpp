@@ -52,4 +52,9 @@ std::string command_text(const std::string& command, const FieldTable& table, co
   return text;
 }
 
+std::string train_command(const TrainConfig& config) {
+  static const TrainConfig defaults;
+  return command_text("train", train_fields(), &config, &defaults);
+}
+
 }  // namespace dorabooth

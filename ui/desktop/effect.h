@@ -26,6 +26,10 @@ struct RunCompare {
 struct RunMerge {
   MergeRequest request;
 };
+// What the merge would take, told by MergePlanned.
+struct PlanMerge {
+  MergeRequest request;
+};
 struct RunInspect {
   InspectRequest request;
 };
@@ -49,6 +53,7 @@ struct ResumeJob {
 struct LoadText {
   TextUse use = TextUse::kTrainConfig;
   std::string path;
+  bool may_be_absent = false;  // then nothing is brought, and that is no error
 };
 // Written whole or not at all, after what was saved before it.
 struct SaveText {
@@ -68,9 +73,9 @@ struct CopyToClipboard {
 };
 struct CloseProgram {};
 
-using Effect = std::variant<RunTraining, RunCompare, RunMerge, RunInspect, RunReadDataset, StopJob,
-                            PauseJob, ResumeJob, LoadText, SaveText, ListFolder, OpenFileDialog,
-                            CopyToClipboard, CloseProgram>;
+using Effect = std::variant<RunTraining, RunCompare, RunMerge, PlanMerge, RunInspect,
+                            RunReadDataset, StopJob, PauseJob, ResumeJob, LoadText, SaveText,
+                            ListFolder, OpenFileDialog, CopyToClipboard, CloseProgram>;
 using Effects = std::vector<Effect>;
 
 }  // namespace dorabooth

@@ -124,9 +124,14 @@ void EffectRunner::start_pipeline(const Effect& effect) {
             start(JobId::kMerge,
                   [this, f = pipelines_.merge, run](Progress& p, std::stop_token stop) {
                     const MergeReport report = f(run.request, p, stop);
-                    mailbox_.post(ExportAction(MergeDone{report.receipt}));
+                    mailbox_.post(ExportAction(MergeDone{report}));
                     return summary(report);
                   });
+          },
+          [&](const PlanMerge& plan) {
+            files_.add([this, f = pipelines_.plan_merge, plan] {
+              mailbox_.post(ExportAction(MergePlanned{f(plan.request)}));
+            });
           },
           [&](const RunInspect& run) {
             start(JobId::kInspect, [this, f = pipelines_.inspect, run](Progress&, std::stop_token) {
@@ -167,6 +172,7 @@ void EffectRunner::run_files(const Effect& effect) {
       Overloaded{
           [&](const LoadText& load) {
             files_.add([this, load] {
+              if (load.may_be_absent && !fs::exists(load.path)) return;
               mailbox_.post(FileAction(TextLoaded{load.use, load.path, read_file(load.path)}));
             });
           },

@@ -25,6 +25,7 @@ struct Pipelines {
   Pipeline<TrainConfig, TrainReport> train;
   Pipeline<CompareRequest, CompareReport> compare;
   Pipeline<MergeRequest, MergeReport> merge;
+  std::function<MergePlan(const MergeRequest&)> plan_merge;
   std::function<InspectReport(const InspectRequest&)> inspect;
   std::function<std::vector<std::string>(const std::string& folder)> list_pictures;
 };

@@ -19,6 +19,8 @@ struct FormState {
   std::string search;
   bool changed_only = false;                   // shows the settings that differ from the default
   std::map<std::string, RefusedEdit> refused;  // by field
+  // What a check of the whole request found, by field; it stands under the field.
+  std::map<std::string, std::string> problems;
 };
 
 }  // namespace dorabooth

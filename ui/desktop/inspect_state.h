@@ -12,6 +12,7 @@ struct InspectState {
   std::string summary;
   std::vector<std::pair<std::string, std::string>> facts;
   std::vector<std::string> problems;
+  std::string json;  // all of it, for programs
 };
 
 }  // namespace dorabooth

@@ -15,6 +15,7 @@ struct JobState {
   enum class Phase { kIdle, kRunning, kPaused, kStopping, kFinished, kStopped, kFailed };
 
   Phase phase = Phase::kIdle;
+  std::string what;  // of the job is being done: "encode instance pictures", "train"
   int64_t step = 0;  // finished so far, of `total`
   int64_t total = 0;
   double seconds_per_step = 0.0;

@@ -5,6 +5,8 @@
 
 #include <cstring>
 
+#include "ui/desktop/command_line.h"
+
 namespace dorabooth {
 
 namespace {
@@ -32,6 +34,11 @@ void add_file_items(std::vector<MenuItem>& items, const State& state) {
   items.push_back({"File", "Inspect a file...", ImGuiMod_Ctrl | ImGuiKey_I,
                    ask(FileQuestionKind::kOpenFile, FileUse::kInspect, "Inspect a file", home),
                    !state.jobs[JobId::kInspect].active()});
+  items.push_back({"File", "Inspect a folder...", ImGuiMod_Ctrl | ImGuiMod_Shift | ImGuiKey_I,
+                   ask(FileQuestionKind::kOpenFolder, FileUse::kInspect, "Inspect a folder", home),
+                   !state.jobs[JobId::kInspect].active()});
+  items.push_back({"File", "Copy what was inspected as JSON", ImGuiMod_Ctrl | ImGuiKey_J,
+                   AppAction(CopyText{state.inspect.json}), !state.inspect.json.empty()});
   items.push_back({"File", "Quit", ImGuiMod_Ctrl | ImGuiKey_Q, AppAction(Quit{}), true});
 }
 
@@ -43,14 +50,38 @@ void add_train_items(std::vector<MenuItem>& items, const State& state) {
   items.push_back({"Train", "Pause", ImGuiKey_F6, TrainAction(PauseTraining{}), running});
   items.push_back({"Train", "Resume", ImGuiKey_F7, TrainAction(ResumeTraining{}), paused});
   items.push_back({"Train", "Stop", ImGuiKey_F8, TrainAction(StopTraining{}), running || paused});
-  items.push_back({"Train", "Load settings...", 0,
+  items.push_back({"Train", "Continue the unfinished run", ImGuiKey_F9, TrainAction(ContinueRun{}),
+                   state.project.unfinished_run && !job.active()});
+  items.push_back({"Train", "Load settings...", ImGuiMod_Ctrl | ImGuiKey_L,
                    ask(FileQuestionKind::kOpenFile, FileUse::kLoadTrainConfig,
                        "Load training settings", state.places.configs),
-                   true});
-  items.push_back({"Train", "Save settings...", 0,
+                   !job.active()});
+  items.push_back({"Train", "Save settings...", ImGuiMod_Ctrl | ImGuiKey_S,
                    ask(FileQuestionKind::kSaveFile, FileUse::kSaveTrainConfig,
                        "Save training settings", state.places.home + "/train.json"),
                    true});
+  items.push_back({"Train", "Copy the command", ImGuiMod_Ctrl | ImGuiMod_Shift | ImGuiKey_C,
+                   AppAction(CopyText{train_command(state.project.train)}), true});
+}
+
+void add_export_items(std::vector<MenuItem>& items, const State& state) {
+  const JobState& job = state.jobs[JobId::kMerge];
+  const auto& report = state.export_.report;
+  items.push_back(
+      {"Export", "Merge", ImGuiMod_Ctrl | ImGuiKey_M, ExportAction(StartMerge{}), !job.active()});
+  items.push_back({"Export", "Stop merging", ImGuiMod_Ctrl | ImGuiMod_Shift | ImGuiKey_M,
+                   ExportAction(StopMerge{}), job.active()});
+  items.push_back({"Export", "Copy the path of the result", ImGuiMod_Ctrl | ImGuiKey_E,
+                   AppAction(CopyText{report ? report->path : ""}), report.has_value()});
+}
+
+void add_log_items(std::vector<MenuItem>& items, const State& state) {
+  items.push_back({"Log", "Copy the shown messages", ImGuiMod_Ctrl | ImGuiMod_Shift | ImGuiKey_L,
+                   AppAction(CopyLog{}), !state.log.messages.empty()});
+  items.push_back({"Log", "Clear", ImGuiMod_Ctrl | ImGuiMod_Shift | ImGuiKey_Delete,
+                   AppAction(ClearLog{}), !state.log.messages.empty()});
+  items.push_back({"Log", "Close all notices", ImGuiMod_Ctrl | ImGuiKey_D,
+                   AppAction(DismissAllNotices{}), !state.log.notices.empty()});
 }
 
 void add_window_items(std::vector<MenuItem>& items, const State& state) {
@@ -77,6 +108,8 @@ std::vector<MenuItem> menu_items(const State& state) {
   items.push_back({"Edit", "Redo", ImGuiMod_Ctrl | ImGuiMod_Shift | ImGuiKey_Z,
                    AppAction(RedoEdit{}), state.undo.can_redo()});
   add_train_items(items, state);
+  add_export_items(items, state);
+  add_log_items(items, state);
   add_window_items(items, state);
   return items;
 }

@@ -1,5 +1,6 @@
 #include "ui/desktop/persistence.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <nlohmann/json.hpp>
@@ -41,6 +42,16 @@ void read_json(State& state, const std::string& path, Take&& take) {
                             concat("the saved state could not be read and was set aside as ", path,
                                    ".unreadable: ", error.what())});
   }
+}
+
+std::vector<std::string> json_files(const std::string& folder) {
+  std::vector<std::string> files;
+  std::error_code ignored;
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder, ignored)) {
+    if (entry.path().extension() == ".json") files.push_back(entry.path().string());
+  }
+  std::sort(files.begin(), files.end());
+  return files;
 }
 
 }  // namespace
@@ -87,6 +98,7 @@ Project new_project(const Places& places) {
 State restore_state(const Places& places, const std::string& project_path) {
   State state;
   state.places = places;
+  state.train.presets = json_files(places.configs);
   state.project = new_project(places);
   state.project_path = project_path.empty() ? default_project_path(places) : project_path;
   read_json(state, settings_path(places), [&](const json& values) {

@@ -15,6 +15,7 @@ enum class FileQuestionKind { kOpenFile, kOpenFolder, kSaveFile };
 // What the answer is for.
 enum class FileUse {
   kSetField,         // of `form`
+  kAddToField,       // a list
   kLoadTrainConfig,  // JSON, the train command's keys
   kSaveTrainConfig,
   kOpenProject,

@@ -46,7 +46,9 @@ json project_to_json(const Project& project) {
       {"compare", compare_fields().to_json(&project.compare)},
       {"merge", merge_fields().to_json(&project.merge)},
       {"favourites", project.favourites},
-      {"unfinished_run", project.unfinished_run ? json(*project.unfinished_run) : json(nullptr)}};
+      {"unfinished_run",
+       project.unfinished_run ? train_fields().to_json(&*project.unfinished_run) : json(nullptr)},
+      {"trained_adapters", project.trained_adapters}};
 }
 
 Project project_from_json(const json& file, const std::string& where) {
@@ -61,7 +63,8 @@ Project project_from_json(const json& file, const std::string& where) {
     merge_fields().from_json(&project.merge, file.at("merge"), where + ": merge");
     project.favourites = file.at("favourites").get<std::vector<std::string>>();
     if (const json& run = file.at("unfinished_run"); !run.is_null())
-      project.unfinished_run = run.get<std::string>();
+      train_fields().from_json(&project.unfinished_run.emplace(), run, where + ": unfinished_run");
+    project.trained_adapters = file.at("trained_adapters").get<std::vector<std::string>>();
   } catch (const json::exception& error) {
     throw UsageError(concat(where, ": not a project file: ", error.what()));
   }

@@ -21,8 +21,9 @@ struct Project {
   CompareRequest compare;
   MergeRequest merge;
   std::vector<std::string> favourites;  // pictures, by path
-  // The folder of a run that was started and did not end: it resumes from its checkpoint.
-  std::optional<std::string> unfinished_run;
+  // A run that was started and did not end: it resumes from its checkpoint.
+  std::optional<TrainConfig> unfinished_run;
+  std::vector<std::string> trained_adapters;  // files of the last run that brought any
 };
 
 void set_base(Project& project, const std::string& path);

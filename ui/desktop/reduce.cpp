@@ -26,6 +26,7 @@ bool is_edit(const Action& action) {
 
 bool same_settings(const Project& a, Project b) {
   b.unfinished_run = a.unfinished_run;
+  b.trained_adapters = a.trained_adapters;
   return project_to_json(a) == project_to_json(b);
 }
 
@@ -82,7 +83,12 @@ Effects reduce(State& state, JobId id, const Event& event) {
   JobState& job = state.jobs[id];
   const std::string source = job_text(id);
   std::visit(Overloaded{
-                 [&](const StartedEvent& started) { job.total = started.total; },
+                 [&](const StartedEvent& started) {
+                   job.what = started.what;
+                   job.step = 0;
+                   job.total = started.total;
+                   job.seconds_per_step = job.seconds_left = 0.0;
+                 },
                  [&](const StepEvent& step) {
                    job.step = step.step;
                    job.total = step.total;

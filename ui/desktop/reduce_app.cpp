@@ -55,6 +55,23 @@ Effects reduce_app(State& state, const AppAction& action) {
                           [&](const Notice& notice) { return notice.id == dismiss.id; });
             return {};
           },
+          [&](const DismissAllNotices&) -> Effects {
+            state.log.notices.clear();
+            return {};
+          },
+          [&](const ShowMessages& show) -> Effects {
+            state.log.filter.least = show.least;
+            return {};
+          },
+          [&](const SearchLog& search) -> Effects {
+            state.log.filter.search = search.text;
+            return {};
+          },
+          [&](const ClearLog&) -> Effects {
+            state.log.messages.clear();
+            return {};
+          },
+          [&](const CopyLog&) -> Effects { return {CopyToClipboard{log_text(state.log)}}; },
           [&](const CopyText& copy) -> Effects { return {CopyToClipboard{copy.text}}; },
           [&](const ReportError& error) -> Effects {
             add_message(state.log, {MessageKind::kError, error.source, error.text});

@@ -12,10 +12,19 @@ namespace fs = std::filesystem;
 
 namespace {
 
+Effects add_to_field(State& state, const FileQuestion& question, const std::string& path) {
+  const ConstProjectForm form = project_form(std::as_const(state.project), question.form);
+  nlohmann::json list = form.table->get(form.object, form.table->at(question.field));
+  list.push_back(path);
+  return reduce_form(state, SetField{question.form, question.field, list});
+}
+
 Effects answer(State& state, const FileQuestion& question, const std::string& path) {
   switch (question.use) {
     case FileUse::kSetField:
       return reduce_form(state, SetField{question.form, question.field, path});
+    case FileUse::kAddToField:
+      return add_to_field(state, question, path);
     case FileUse::kLoadTrainConfig:
       return {LoadText{TextUse::kTrainConfig, path}};
     case FileUse::kSaveTrainConfig:
@@ -38,6 +47,26 @@ void load_train_config(State& state, const std::string& path, const std::string&
   state.project.train = config;
   state.form(FormId::kTrain).refused.clear();
   set_base(state.project, config.pretrained_model_name_or_path);
+}
+
+// What a preset says of places is an example: what was chosen before stays.
+void load_preset(State& state, const std::string& path, const std::string& text) {
+  const TrainConfig before = state.project.train;
+  load_train_config(state, path, text);
+  const fs::path root = fs::path(state.places.assets).parent_path();
+  TrainConfig& train = state.project.train;
+  train.output_dir = before.output_dir;
+  if (before.instance_data_dir.empty()) {
+    train.instance_data_dir = (root / train.instance_data_dir).string();
+  } else {
+    train.instance_data_dir = before.instance_data_dir;
+    train.instance_prompt = before.instance_prompt;
+    train.class_data_dir = before.class_data_dir;
+    train.class_prompt = before.class_prompt;
+  }
+  const std::string& base = before.pretrained_model_name_or_path;
+  set_base(state.project,
+           base.empty() ? (root / train.pretrained_model_name_or_path).string() : base);
 }
 
 // The preset's paths are relative to the folder that holds assets/ and configs/.
@@ -64,6 +93,10 @@ void take_text(State& state, const TextLoaded& loaded) {
     switch (loaded.use) {
       case TextUse::kTrainConfig:
         return load_train_config(state, loaded.path, loaded.text);
+      case TextUse::kPreset:
+        return load_preset(state, loaded.path, loaded.text);
+      case TextUse::kMetrics:
+        return take_metrics(state.train, loaded.text);
       case TextUse::kQuickstart:
         return load_quickstart(state, loaded.path, loaded.text);
       case TextUse::kProject:

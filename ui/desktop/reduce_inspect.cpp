@@ -15,7 +15,7 @@ Effects reduce_inspect(State& state, const InspectAction& action) {
                         },
                         [&](const FileInspected& done) -> Effects {
                           state.inspect = {done.path, done.report.summary, done.report.facts,
-                                           done.report.problems};
+                                           done.report.problems, done.report.json};
                           return {};
                         },
                     },

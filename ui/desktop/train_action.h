@@ -14,6 +14,8 @@ struct StopTraining {};
 struct ContinueRun {};
 // Forgets that run.
 struct AbandonRun {};
+// A file in configs/: the settings, not the base, the pictures or the folder of results that were
+// already chosen.
 struct LoadPreset {
   std::string path;
 };

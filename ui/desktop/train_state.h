@@ -1,9 +1,13 @@
 // What the Train window shows beside the settings: the curves of the run.
 #pragma once
 
+#include <cstdint>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
+
+#include "src/base/image.h"
 
 namespace dorabooth {
 
@@ -12,10 +16,34 @@ struct Curve {
   std::vector<double> values;
 };
 
+// A picture drawn during the run: a row for each of them, a column for each step and adapter.
+struct TrainPreview {
+  int64_t step = 0;
+  int64_t row = 0;
+  int64_t column = 0;
+  std::string row_label;  // "seed 0"
+  std::string adapter;
+  std::shared_ptr<const Image> image;
+};
+
 struct TrainState {
   std::map<std::string, Curve> curves;  // by the step event's names: "loss/lora", "lr", …
+  std::vector<TrainPreview> previews;   // the newest step first, then by column and row
+  std::vector<std::string> presets;     // files in configs/, found at the start
   double smoothing = 0.9;               // weight of what came before; 0: raw
   bool log_scale = false;
 };
+
+// Adds the point; what the curve has from this step on is of an attempt that the run went back
+// behind.
+void add_point(Curve& curve, double step, double value);
+
+// Puts the picture in its place; the oldest steps are left out once all pictures together take
+// more than kPreviewBytes.
+constexpr size_t kPreviewBytes = size_t{128} << 20;
+void add_preview(TrainState& train, TrainPreview preview);
+
+// The curves of metrics.jsonl, as the run's events brought them.
+void take_metrics(TrainState& train, const std::string& text);
 
 }  // namespace dorabooth

@@ -11,6 +11,7 @@ bool step(Project& project, std::vector<Project>& from, std::vector<Project>& to
   Project next = std::move(from.back());
   from.pop_back();
   next.unfinished_run = project.unfinished_run;
+  next.trained_adapters = project.trained_adapters;
   to.push_back(std::exchange(project, std::move(next)));
   return true;
 }

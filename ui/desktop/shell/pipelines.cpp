@@ -48,6 +48,10 @@ Pipelines desktop_pipelines() {
     open_devices("cpu");
     return merge(request, progress, stop);
   };
+  pipelines.plan_merge = [](const MergeRequest& request) {
+    open_devices("cpu");
+    return plan_merge(request);
+  };
   pipelines.inspect = [](const InspectRequest& request) {
     open_devices("cpu");
     return inspect(request);

@@ -1,16 +1,150 @@
 #include "ui/desktop/views/export.h"
 
 #include <imgui.h>
+#include <imgui_stdlib.h>
 
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "pipelines/adapter_argument.h"
+#include "ui/desktop/theme.h"
 #include "ui/desktop/widgets/form.h"
 #include "ui/desktop/widgets/job_line.h"
+#include "ui/desktop/widgets/receipt_table.h"
+#include "ui/desktop/widgets/selectable_text.h"
 
 namespace dorabooth {
 
-void draw_export(const State& state, Actions& actions, Widgets&) {
+namespace {
+
+constexpr const char* kAdapters = "adapter_path";
+
+// "1.4 GB"
+std::string size_text(uint64_t bytes) {
+  char text[40];
+  std::snprintf(text, sizeof(text), bytes < 100'000'000 ? "%.2f GB" : "%.1f GB",
+                static_cast<double>(bytes) / 1e9);
+  return text;
+}
+
+void set_adapters(const std::vector<std::string>& adapters, Actions& actions) {
+  actions.add(FormAction(SetField{FormId::kMerge, kAdapters, adapters}));
+}
+
+AdapterArgument read_adapter(const std::string& text) {
+  if (text.empty()) return {};
+  try {
+    return parse_adapter_argument(text);
+  } catch (const std::exception&) {
+    AdapterArgument argument;
+    argument.path = text;
+    return argument;
+  }
+}
+
+// FILE and strength of one adapter; true if it was removed.
+bool draw_adapter(const State& state, size_t index, Actions& actions) {
+  std::vector<std::string> adapters = state.project.merge.adapter_path;
+  AdapterArgument argument = read_adapter(adapters[index]);
+  const float size = ImGui::GetFontSize();
+  ImGui::PushID(static_cast<int>(index));
+  bool edited = false;
+  bool ended = false;
+  ImGui::SetNextItemWidth(std::max(8 * size, ImGui::GetContentRegionAvail().x - 14 * size));
+  edited |= ImGui::InputText("##file", &argument.path);
+  ended |= ImGui::IsItemDeactivatedAfterEdit();
+  ImGui::SetItemTooltip("%s", argument.path.c_str());
+  ImGui::SameLine();
+  ImGui::SetNextItemWidth(6 * size);
+  edited |= ImGui::DragScalar("##strength", ImGuiDataType_Double, &argument.strength, 0.01F,
+                              nullptr, nullptr, "× %.2f");
+  ended |= ImGui::IsItemDeactivatedAfterEdit();
+  ImGui::SetItemTooltip("Strength");
+  ImGui::SameLine();
+  const bool removed = ImGui::Button("Remove");
+  ImGui::PopID();
+  if (edited) adapters[index] = argument.text();
+  if (removed) adapters.erase(adapters.begin() + static_cast<std::ptrdiff_t>(index));
+  if (edited || removed) set_adapters(adapters, actions);
+  if (ended || removed) actions.add(FormAction(EndEdit{}));
+  return removed;
+}
+
+// The adapters of the last run, each with a button of its own.
+void draw_trained(const State& state, Actions& actions) {
+  for (const std::string& path : state.project.trained_adapters) {
+    ImGui::SameLine();
+    const std::string name = parse_adapter_argument(path).name;
+    if (ImGui::Button(("Add " + name + "##" + path).c_str())) {
+      std::vector<std::string> adapters = state.project.merge.adapter_path;
+      adapters.push_back(path);
+      set_adapters(adapters, actions);
+      actions.add(FormAction(EndEdit{}));
+    }
+    ImGui::SetItemTooltip("%s", path.c_str());
+  }
+}
+
+void draw_adapters(const State& state, Actions& actions) {
+  ImGui::SeparatorText("Adapters, merged in this order");
+  const std::vector<std::string>& adapters = state.project.merge.adapter_path;
+  for (size_t i = 0; i < adapters.size(); ++i) {
+    if (draw_adapter(state, i, actions)) break;
+  }
+  if (ImGui::Button("Add a file...")) {
+    FileQuestion question;
+    question.use = FileUse::kAddToField;
+    question.form = FormId::kMerge;
+    question.field = kAdapters;
+    question.title = "An adapter";
+    question.start = state.places.results + "/";
+    actions.add(FileAction(AskForFile{question}));
+  }
+  draw_trained(state, actions);
+  const auto& problems = state.form(FormId::kMerge).problems;
+  if (const auto problem = problems.find(kAdapters); problem != problems.end()) {
+    ImGui::PushStyleColor(ImGuiCol_Text, error_text_color());
+    ImGui::TextWrapped("%s", problem->second.c_str());
+    ImGui::PopStyleColor();
+  }
+}
+
+void draw_plan(const State& state) {
+  const ExportState& merge = state.export_;
+  if (merge.planning) {
+    ImGui::TextDisabled("Looking at the files...");
+  } else if (!merge.plan.problems.empty()) {
+    ImGui::TextWrapped("Correct what is marked on the left, then merge.");
+  } else if (merge.plan.tensors > 0) {
+    const bool fits = merge.plan.bytes <= merge.plan.free_bytes;
+    if (!fits) ImGui::PushStyleColor(ImGuiCol_Text, error_text_color());
+    ImGui::TextWrapped("%lld tensors, %s to be written; %s are free there%s",
+                       static_cast<long long>(merge.plan.tensors),
+                       size_text(merge.plan.bytes).c_str(),
+                       size_text(merge.plan.free_bytes).c_str(), fits ? "." : ": too little.");
+    if (!fits) ImGui::PopStyleColor();
+  }
+}
+
+void draw_result(const MergeReport& report, Actions& actions) {
+  ImGui::SeparatorText("The receipt");
+  draw_selectable_text("##path", report.path);
+  if (ImGui::Button("Copy path")) actions.add(AppAction(CopyText{report.path}));
+  ImGui::SameLine();
+  if (ImGui::Button("Inspect it")) actions.add(InspectAction(InspectFile{report.path}));
+  ImGui::SameLine();
+  if (ImGui::Button("Copy the receipt's path")) actions.add(AppAction(CopyText{report.receipt}));
+  if (report.largest_pixel_difference) {
+    ImGui::TextWrapped(
+        "A picture of the merged model differs from one of base and adapters by at "
+        "most %d of 255.",
+        *report.largest_pixel_difference);
+  }
+  draw_receipt_table(report.layers, actions);
+}
+
+void draw_run(const State& state, Actions& actions) {
   const JobState& job = state.jobs[JobId::kMerge];
-  ImGui::TextWrapped(
-      "Give the adapters and where the result goes, and merge them into the base's weights.");
   ImGui::BeginDisabled(job.active());
   if (ImGui::Button("Merge")) actions.add(ExportAction(StartMerge{}));
   ImGui::EndDisabled();
@@ -18,12 +152,36 @@ void draw_export(const State& state, Actions& actions, Widgets&) {
   ImGui::BeginDisabled(!job.active());
   if (ImGui::Button("Stop")) actions.add(ExportAction(StopMerge{}));
   ImGui::EndDisabled();
-  draw_job_line(job);
-  if (!state.export_.receipt.empty())
-    ImGui::TextWrapped("The error of each layer: %s", state.export_.receipt.c_str());
-  ImGui::BeginDisabled(job.active());
-  draw_form(state, FormId::kMerge, actions);
-  ImGui::EndDisabled();
+  draw_plan(state);
+  if (job.phase != JobState::Phase::kIdle) draw_job_line(job);
+  if (state.export_.report) {
+    draw_result(*state.export_.report, actions);
+  } else if (job.phase == JobState::Phase::kIdle) {
+    ImGui::TextWrapped(
+        "Merging writes the base with the adapters inside, for tools that know no DoRA. Give the "
+        "adapters and where the result goes. The error of every layer is shown here afterwards.");
+  }
+}
+
+}  // namespace
+
+void draw_export(const State& state, Actions& actions, Widgets&) {
+  const bool active = state.jobs[JobId::kMerge].active();
+  if (!active && !state.export_.planning &&
+      state.export_.planned != merge_fields().to_json(&state.project.merge).dump())
+    actions.add(ExportAction(CheckMerge{}));
+  const float width = ImGui::GetContentRegionAvail().x;
+  if (ImGui::BeginChild("Request", {0.5F * width, 0})) {
+    ImGui::BeginDisabled(active);
+    draw_adapters(state, actions);
+    ImGui::Spacing();
+    draw_form(state, FormId::kMerge, actions, {kAdapters});
+    ImGui::EndDisabled();
+  }
+  ImGui::EndChild();
+  ImGui::SameLine();
+  if (ImGui::BeginChild("Run")) draw_run(state, actions);
+  ImGui::EndChild();
 }
 
 }  // namespace dorabooth

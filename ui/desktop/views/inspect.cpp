@@ -3,28 +3,90 @@
 #include <imgui.h>
 
 #include "ui/desktop/theme.h"
+#include "ui/desktop/widgets/job_line.h"
+#include "ui/desktop/widgets/selectable_text.h"
 
 namespace dorabooth {
 
+namespace {
+
+void draw_button(const char* label, FileQuestionKind kind, const InspectState& inspect,
+                 Actions& actions) {
+  if (!ImGui::Button(label)) return;
+  FileQuestion question;
+  question.kind = kind;
+  question.use = FileUse::kInspect;
+  question.title = kind == FileQuestionKind::kOpenFolder ? "Inspect a folder" : "Inspect a file";
+  question.start = inspect.path;
+  actions.add(FileAction(AskForFile{question}));
+}
+
+void draw_facts(const InspectState& inspect) {
+  constexpr ImGuiTableFlags kFlags = ImGuiTableFlags_RowBg | ImGuiTableFlags_BordersInnerV |
+                                     ImGuiTableFlags_SizingFixedFit | ImGuiTableFlags_Resizable;
+  if (!ImGui::BeginTable("facts", 2, kFlags)) return;
+  ImGui::TableSetupColumn("Fact");
+  ImGui::TableSetupColumn("Value", ImGuiTableColumnFlags_WidthStretch);
+  for (size_t i = 0; i < inspect.facts.size(); ++i) {
+    const auto& [name, value] = inspect.facts[i];
+    ImGui::TableNextRow();
+    ImGui::TableNextColumn();
+    ImGui::TextUnformatted(name.c_str());
+    ImGui::TableNextColumn();
+    ImGui::PushID(static_cast<int>(i));
+    draw_selectable_text("##value", value);
+    ImGui::PopID();
+  }
+  ImGui::EndTable();
+}
+
+void draw_problems(const InspectState& inspect) {
+  if (inspect.problems.empty()) {
+    ImGui::TextUnformatted("No problem was found.");
+    return;
+  }
+  ImGui::PushStyleColor(ImGuiCol_Text, warning_text_color());
+  for (size_t i = 0; i < inspect.problems.size(); ++i) {
+    ImGui::PushID(static_cast<int>(i));
+    draw_selectable_text("##problem", "Problem: " + inspect.problems[i]);
+    ImGui::PopID();
+  }
+  ImGui::PopStyleColor();
+}
+
+void draw_report(const InspectState& inspect, Actions& actions) {
+  ImGui::TextWrapped("%s", inspect.summary.c_str());
+  draw_problems(inspect);
+  if (ImGui::Button("Copy as JSON")) actions.add(AppAction(CopyText{inspect.json}));
+  if (ImGui::BeginChild("Facts")) draw_facts(inspect);
+  ImGui::EndChild();
+}
+
+}  // namespace
+
 void draw_inspect(const State& state, Actions& actions, Widgets&) {
   const InspectState& inspect = state.inspect;
-  ImGui::TextWrapped("Drop a .safetensors file on this window, or choose one, to see what it is.");
-  if (ImGui::Button("Choose a file...")) {
-    FileQuestion question;
-    question.use = FileUse::kInspect;
-    question.title = "Inspect a file";
-    question.start = inspect.path;
-    actions.add(FileAction(AskForFile{question}));
+  const JobState& job = state.jobs[JobId::kInspect];
+  ImGui::BeginDisabled(job.active());
+  draw_button("Choose a file...", FileQuestionKind::kOpenFile, inspect, actions);
+  ImGui::SameLine();
+  draw_button("Choose a folder...", FileQuestionKind::kOpenFolder, inspect, actions);
+  ImGui::EndDisabled();
+  if (inspect.path.empty()) {
+    ImGui::TextWrapped(
+        "Drop a .safetensors file or a model's folder on this window, or choose one, to see what "
+        "it is: a base or an adapter, of which kind, with which numbers, and what is wrong with "
+        "it.");
+    return;
   }
-  if (inspect.path.empty()) return;
   ImGui::SeparatorText(inspect.path.c_str());
-  ImGui::TextWrapped("%s", inspect.summary.c_str());
-  for (const auto& [name, value] : inspect.facts)
-    ImGui::TextWrapped("%s: %s", name.c_str(), value.c_str());
-  ImGui::PushStyleColor(ImGuiCol_Text, warning_text_color());
-  for (const std::string& problem : inspect.problems)
-    ImGui::TextWrapped("Problem: %s", problem.c_str());
-  ImGui::PopStyleColor();
+  if (!inspect.summary.empty()) {
+    draw_report(inspect, actions);
+  } else if (job.active()) {
+    ImGui::TextUnformatted("The file is being read.");
+  } else {
+    draw_job_line(job);
+  }
 }
 
 }  // namespace dorabooth

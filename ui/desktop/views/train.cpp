@@ -3,34 +3,69 @@
 #include <imgui.h>
 
 #include <algorithm>
+#include <filesystem>
 
 #include "ui/desktop/command_line.h"
 #include "ui/desktop/widgets/curve_plot.h"
 #include "ui/desktop/widgets/form.h"
 #include "ui/desktop/widgets/job_line.h"
+#include "ui/desktop/widgets/preview_grid.h"
+#include "ui/desktop/widgets/selectable_text.h"
 
 namespace dorabooth {
 
 namespace {
 
-void draw_button(const char* label, bool enabled, const TrainAction& action, Actions& actions) {
+void draw_button(const char* label, bool enabled, const Action& action, Actions& actions) {
   ImGui::BeginDisabled(!enabled);
   if (ImGui::Button(label)) actions.add(action);
   ImGui::EndDisabled();
   ImGui::SameLine();
 }
 
+Action ask(FileQuestionKind kind, FileUse use, const char* title, const std::string& start) {
+  FileQuestion question;
+  question.kind = kind;
+  question.use = use;
+  question.title = title;
+  question.start = start;
+  return FileAction(AskForFile{question});
+}
+
+void draw_settings_files(const State& state, Actions& actions) {
+  ImGui::SetNextItemWidth(10 * ImGui::GetFontSize());
+  if (ImGui::BeginCombo("##preset", "Preset...")) {
+    for (const std::string& preset : state.train.presets) {
+      if (ImGui::Selectable(std::filesystem::path(preset).stem().c_str()))
+        actions.add(TrainAction(LoadPreset{preset}));
+      ImGui::SetItemTooltip("%s", preset.c_str());
+    }
+    if (state.train.presets.empty()) ImGui::TextDisabled("There are none in configs/.");
+    ImGui::EndCombo();
+  }
+  ImGui::SameLine();
+  draw_button("Load...", true,
+              ask(FileQuestionKind::kOpenFile, FileUse::kLoadTrainConfig, "Load training settings",
+                  state.places.configs + "/"),
+              actions);
+  draw_button("Save...", true,
+              ask(FileQuestionKind::kSaveFile, FileUse::kSaveTrainConfig, "Save training settings",
+                  state.places.home + "/train.json"),
+              actions);
+  ImGui::NewLine();
+}
+
 void draw_controls(const State& state, Actions& actions) {
   const JobState& job = state.jobs[JobId::kTrain];
   const bool running = job.phase == JobState::Phase::kRunning;
   const bool paused = job.phase == JobState::Phase::kPaused;
-  draw_button("Start", !job.active(), StartTraining{}, actions);
+  draw_button("Start", !job.active(), TrainAction(StartTraining{}), actions);
   if (paused) {
-    draw_button("Resume", true, ResumeTraining{}, actions);
+    draw_button("Resume", true, TrainAction(ResumeTraining{}), actions);
   } else {
-    draw_button("Pause", running, PauseTraining{}, actions);
+    draw_button("Pause", running, TrainAction(PauseTraining{}), actions);
   }
-  draw_button("Stop", running || paused, StopTraining{}, actions);
+  draw_button("Stop", running || paused, TrainAction(StopTraining{}), actions);
   ImGui::NewLine();
   draw_job_line(job);
 }
@@ -38,10 +73,11 @@ void draw_controls(const State& state, Actions& actions) {
 // A run that the program's end, or a stop, left unfinished.
 void draw_unfinished(const State& state, Actions& actions) {
   if (!state.project.unfinished_run || state.jobs[JobId::kTrain].active()) return;
-  ImGui::TextWrapped("The run in %s did not end. It goes on from its last checkpoint.",
-                     state.project.unfinished_run->c_str());
-  draw_button("Continue the run", true, ContinueRun{}, actions);
-  draw_button("Forget it", true, AbandonRun{}, actions);
+  ImGui::TextWrapped(
+      "The run in %s did not end. It goes on from its last checkpoint, with its own settings.",
+      state.project.unfinished_run->output_dir.c_str());
+  draw_button("Continue the run", true, TrainAction(ContinueRun{}), actions);
+  draw_button("Forget it", true, TrainAction(AbandonRun{}), actions);
   ImGui::NewLine();
 }
 
@@ -71,49 +107,83 @@ void draw_small_plot(const char* title, const std::vector<PlottedCurve>& curves,
   ImGui::EndChild();
 }
 
-void draw_plots(const TrainState& train, Actions& actions) {
-  draw_plot_options(train, actions);
+void draw_curves(const State& state, Actions& actions) {
+  const TrainState& train = state.train;
   if (train.curves.empty()) {
-    ImGui::TextWrapped("The losses of the adapters appear here when the first step is done.");
+    ImGui::TextWrapped("%s", state.jobs[JobId::kTrain].active()
+                                 ? "The losses appear here when the first step is done."
+                                 : "Start a run: the losses of its adapters appear here, step by "
+                                   "step.");
     return;
   }
-  // What is left above the command line.
-  const float below = 10 * ImGui::GetFontSize();
+  draw_plot_options(train, actions);
+  const float spacing = ImGui::GetStyle().ItemSpacing.y;
   const float height =
-      std::max(14 * ImGui::GetFontSize(), ImGui::GetContentRegionAvail().y - below);
+      std::max(14 * ImGui::GetFontSize(), ImGui::GetContentRegionAvail().y - 2 * spacing);
   draw_curve_plot({"Loss over the steps", curves_named(train, "loss"), train.smoothing,
-                   train.log_scale, 0.55F * height});
+                   train.log_scale, 0.58F * height});
   const float half = 0.5F * (ImGui::GetContentRegionAvail().x - ImGui::GetStyle().ItemSpacing.x);
-  draw_small_plot("Learning rate", curves_named(train, "lr"), {half, 0.45F * height});
+  draw_small_plot("Learning rate", curves_named(train, "lr"), {half, 0.42F * height});
   ImGui::SameLine();
-  draw_small_plot("Gradient norm", curves_named(train, "grad_norm"), {half, 0.45F * height});
+  draw_small_plot("Gradient norm", curves_named(train, "grad_norm"), {half, 0.42F * height});
+}
+
+void draw_previews(const State& state, Widgets& widgets) {
+  const TrainConfig& config =
+      state.project.unfinished_run ? *state.project.unfinished_run : state.project.train;
+  if (!state.train.previews.empty()) {
+    ImGui::TextWrapped("%s", config.validation_prompt.value_or("").c_str());
+    return draw_preview_grid(state.train, widgets.textures);
+  }
+  if (config.validation_prompt) {
+    ImGui::TextWrapped("Pictures of \"%s\" are drawn after every %lld steps.",
+                       config.validation_prompt->c_str(),
+                       static_cast<long long>(config.validation_steps));
+  } else {
+    ImGui::TextWrapped(
+        "Set validation_prompt, and pictures of it are drawn here while the run goes on.");
+  }
 }
 
 void draw_command(const State& state, Actions& actions) {
-  static const TrainConfig defaults;
-  const std::string text = command_text("train", train_fields(), &state.project.train, &defaults);
-  ImGui::SeparatorText("The same on the command line");
-  ImGui::TextWrapped("%s", text.c_str());
+  const std::string text = train_command(state.project.train);
+  ImGui::TextWrapped("This command trains the same, byte for byte:");
+  draw_selectable_text("##command", text);
   if (ImGui::Button("Copy command")) actions.add(AppAction(CopyText{text}));
+}
+
+void draw_run(const State& state, Actions& actions, Widgets& widgets) {
+  draw_controls(state, actions);
+  draw_unfinished(state, actions);
+  if (!ImGui::BeginTabBar("Shown")) return;
+  if (ImGui::BeginTabItem("Curves")) {
+    draw_curves(state, actions);
+    ImGui::EndTabItem();
+  }
+  if (ImGui::BeginTabItem("Previews")) {
+    draw_previews(state, widgets);
+    ImGui::EndTabItem();
+  }
+  if (ImGui::BeginTabItem("Command line")) {
+    draw_command(state, actions);
+    ImGui::EndTabItem();
+  }
+  ImGui::EndTabBar();
 }
 
 }  // namespace
 
-void draw_train(const State& state, Actions& actions, Widgets&) {
+void draw_train(const State& state, Actions& actions, Widgets& widgets) {
   const float width = ImGui::GetContentRegionAvail().x;
   if (ImGui::BeginChild("Settings", {0.45F * width, 0})) {
     ImGui::BeginDisabled(state.jobs[JobId::kTrain].active());
+    draw_settings_files(state, actions);
     draw_form(state, FormId::kTrain, actions);
     ImGui::EndDisabled();
   }
   ImGui::EndChild();
   ImGui::SameLine();
-  if (ImGui::BeginChild("Run")) {
-    draw_controls(state, actions);
-    draw_unfinished(state, actions);
-    draw_plots(state.train, actions);
-    draw_command(state, actions);
-  }
+  if (ImGui::BeginChild("Run")) draw_run(state, actions, widgets);
   ImGui::EndChild();
 }
 

@@ -34,7 +34,12 @@ class FormDrawing {
     }
   }
 
-  void draw() {
+  void draw_one(const std::string& name) {
+    const Field& field = form_.table->at(name);
+    draw_row(field, form_.table->get(form_.object, field), form_.table->get(form_.defaults, field));
+  }
+
+  void draw(const std::vector<std::string>& elsewhere) {
     draw_filter();
     std::string group;
     bool open = false;
@@ -43,6 +48,7 @@ class FormDrawing {
       const json value = form_.table->get(form_.object, field);
       const json initial = form_.table->get(form_.defaults, field);
       if (!is_shown(field, value != initial)) continue;
+      if (std::find(elsewhere.begin(), elsewhere.end(), field.name) != elsewhere.end()) continue;
       any = true;
       if (field.group != group) {
         group = field.group;
@@ -152,9 +158,17 @@ class FormDrawing {
 
   void draw_refusal(const Field& field) {
     const auto refused = state_.refused.find(field.name);
-    if (refused == state_.refused.end()) return;
+    if (refused == state_.refused.end()) {
+      const auto problem = state_.problems.find(field.name);
+      if (problem != state_.problems.end()) draw_message(problem->second);
+      return;
+    }
+    draw_message(refused->second.message);
+  }
+
+  static void draw_message(const std::string& message) {
     ImGui::PushStyleColor(ImGuiCol_Text, error_text_color());
-    ImGui::TextWrapped("%s", refused->second.message.c_str());
+    ImGui::TextWrapped("%s", message.c_str());
     ImGui::PopStyleColor();
   }
 
@@ -168,8 +182,13 @@ class FormDrawing {
 
 }  // namespace
 
-void draw_form(const State& state, FormId id, Actions& actions) {
-  FormDrawing(state, id, actions).draw();
+void draw_form(const State& state, FormId id, Actions& actions,
+               const std::vector<std::string>& elsewhere) {
+  FormDrawing(state, id, actions).draw(elsewhere);
+}
+
+void draw_form_row(const State& state, FormId id, const std::string& field, Actions& actions) {
+  FormDrawing(state, id, actions).draw_one(field);
 }
 
 }  // namespace dorabooth

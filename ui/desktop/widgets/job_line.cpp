@@ -7,6 +7,7 @@
 #include <cstdio>
 
 #include "ui/desktop/theme.h"
+#include "ui/desktop/widgets/selectable_text.h"
 
 namespace dorabooth {
 
@@ -32,6 +33,11 @@ const char* phase_text(JobState::Phase phase) {
   return "";
 }
 
+std::string unit_text(const std::string& what) {
+  if (what.empty() || what == "train") return "step";
+  return what == "merge" ? "tensor" : what;
+}
+
 }  // namespace
 
 std::string duration_text(double seconds) {
@@ -49,7 +55,8 @@ std::string duration_text(double seconds) {
 std::string job_text(const JobState& job) {
   std::string text = phase_text(job.phase);
   if (job.active() && job.total > 0) {
-    text += ", step " + std::to_string(job.step) + " of " + std::to_string(job.total);
+    text += ", " + unit_text(job.what) + " " + std::to_string(job.step) + " of " +
+            std::to_string(job.total);
     if (job.seconds_per_step > 0) {
       char each[40];
       std::snprintf(each, sizeof(each), ", %.3g s each", job.seconds_per_step);
@@ -64,7 +71,11 @@ std::string job_text(const JobState& job) {
 void draw_job_line(const JobState& job) {
   const bool failed = job.phase == JobState::Phase::kFailed;
   if (failed) ImGui::PushStyleColor(ImGuiCol_Text, error_text_color());
-  ImGui::TextWrapped("%s", job_text(job).c_str());
+  if (job.message.empty()) {
+    ImGui::TextWrapped("%s", job_text(job).c_str());
+  } else {
+    draw_selectable_text("##job", job_text(job));
+  }
   if (failed) ImGui::PopStyleColor();
   if (!job.active()) return;
   const float share =

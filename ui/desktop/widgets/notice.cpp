@@ -3,6 +3,7 @@
 #include <imgui.h>
 
 #include "ui/desktop/theme.h"
+#include "ui/desktop/widgets/selectable_text.h"
 
 namespace dorabooth {
 
@@ -14,11 +15,11 @@ void draw_one(const Notice& notice, Actions& actions) {
   ImGui::TextUnformatted(
       (std::string(error ? "Error" : "Warning") + " in " + notice.message.source).c_str());
   ImGui::PopStyleColor();
-  ImGui::TextWrapped("%s", notice.message.text.c_str());
   const std::string id = "##" + std::to_string(notice.id);
+  draw_selectable_text(("##text" + id).c_str(), notice.message.text);
   if (ImGui::Button(("Copy" + id).c_str())) actions.add(AppAction(CopyText{notice.message.text}));
   ImGui::SameLine();
-  if (ImGui::Button(("Dismiss" + id).c_str())) actions.add(AppAction(DismissNotice{notice.id}));
+  if (ImGui::Button(("Close" + id).c_str())) actions.add(AppAction(DismissNotice{notice.id}));
 }
 
 }  // namespace
@@ -37,6 +38,7 @@ void draw_notices(const State& state, Actions& actions) {
       ImGuiWindowFlags_AlwaysAutoResize | ImGuiWindowFlags_NoDocking |
       ImGuiWindowFlags_NoFocusOnAppearing;
   ImGui::Begin("Notices", nullptr, kFlags & ~ImGuiWindowFlags_NoScrollbar);
+  if (notices.size() > 1 && ImGui::Button("Close all")) actions.add(AppAction(DismissAllNotices{}));
   // The newest first.
   for (auto notice = notices.rbegin(); notice != notices.rend(); ++notice) {
     if (notice != notices.rbegin()) ImGui::Separator();

@@ -6,7 +6,7 @@
 
 namespace dorabooth {
 
-// Item names: window "Notices", "Copy##ID" and "Dismiss##ID".
+// Item names: window "Notices", "Copy##ID", "Close##ID", and "Close all" above several.
 void draw_notices(const State& state, Actions& actions);
 
 }  // namespace dorabooth
