@@ -8,8 +8,6 @@ file(GET_RUNTIME_DEPENDENCIES
   CONFLICTING_DEPENDENCIES_PREFIX conflict
   DIRECTORIES "${torch_lib}" "${torch_lib}/../../nvidia/cu13/lib"
   PRE_EXCLUDE_REGEXES
-    # X11 and OpenGL belong to the machine's display and graphics driver.
-    "^libX" "^libxcb" "^libGL" "^libOpenGL" "^libEGL"
     "^ld-linux" "^lib(c|m|dl|rt|pthread|resolv|util)\\.so" "^libstdc\\+\\+\\.so" "^libgcc_s\\.so" "^linux-vdso")
 if(missing)
   message(FATAL_ERROR "shared libraries not found: ${missing}")
@@ -28,7 +26,14 @@ list(REMOVE_DUPLICATES libraries)
 set(licences "${CMAKE_INSTALL_PREFIX}/share/dorabooth/licences")
 set(packages "")
 foreach(library IN LISTS libraries)
-  file(INSTALL "${library}" DESTINATION "${CMAKE_INSTALL_PREFIX}/lib" TYPE SHARED_LIBRARY FOLLOW_SYMLINK_CHAIN)
+  # OpenCV is linked with X11 and OpenGL, which a machine without a display lacks. The desktop program must take
+  # those of the machine's own display and graphics driver: it does not look into lib/headless.
+  get_filename_component(name "${library}" NAME)
+  set(folder lib)
+  if(name MATCHES "^lib(X|xcb|GL|OpenGL|EGL)")
+    set(folder lib/headless)
+  endif()
+  file(INSTALL "${library}" DESTINATION "${CMAKE_INSTALL_PREFIX}/${folder}" TYPE SHARED_LIBRARY FOLLOW_SYMLINK_CHAIN)
   if(library MATCHES "^/(usr/)?lib/")
     # Debian keeps the copyright of a package beside its documentation. dpkg may know the file under /lib only.
     file(REAL_PATH "${library}" real)
@@ -60,7 +65,7 @@ if(imgui_root)
   file(INSTALL "${imgui_root}/imgui/LICENSE.txt" DESTINATION "${licences}" RENAME imgui)
   file(INSTALL "${imgui_root}/implot/LICENSE" DESTINATION "${licences}" RENAME implot)
   # Its licence is what its header opens with.
-  file(STRINGS "${imgui_root}/portable_file_dialogs/portable_file_dialogs.h" lines LIMIT_COUNT 11)
-  list(JOIN lines "\n" text)
-  file(WRITE "${licences}/portable-file-dialogs" "${text}\n")
+  file(READ "${imgui_root}/portable_file_dialogs/portable_file_dialogs.h" text LIMIT 2000)
+  string(REGEX REPLACE "\n#pragma once.*" "" text "${text}")
+  file(WRITE "${licences}/portable-file-dialogs" "${text}")
 endif()
