@@ -133,7 +133,9 @@ void Window::begin_frame(const std::string& theme, double scale) {
   theme_ = theme;
   ImGui_ImplOpenGL3_NewFrame();
   ImGui_ImplGlfw_NewFrame();
+  key_order_.hold_back();
   ImGui::NewFrame();
+  if (key_order_.give_back()) tell_input();
 }
 
 void Window::end_frame() {

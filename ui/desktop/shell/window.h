@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "ui/desktop/settings.h"
+#include "ui/desktop/widgets/key_order.h"
 
 struct GLFWwindow;
 
@@ -54,6 +55,7 @@ class Window {
   WindowEvents events_;
   std::string theme_;
   float scale_ = 0;
+  KeyOrder key_order_;
 };
 
 }  // namespace dorabooth
