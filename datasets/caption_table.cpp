@@ -139,6 +139,7 @@ std::optional<CaptionTable> read_caption_table(const fs::path& folder,
   table.path = folder / (has_jsonl ? "metadata.jsonl" : "metadata.csv");
   const std::vector<FieldRow> rows = has_jsonl ? jsonl_rows(table.path) : csv_rows(table.path);
   const std::optional<std::string> column = pick_column(rows, table.path, caption_column);
+  table.column = column;
   std::set<std::string> seen;
   for (const FieldRow& row : rows) {
     const std::string where = concat(table.path.string(), " line ", row.line);

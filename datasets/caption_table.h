@@ -16,7 +16,8 @@ struct CaptionRow {
 
 struct CaptionTable {
   std::filesystem::path path;
-  std::vector<CaptionRow> rows;  // no file_name twice
+  std::optional<std::string> column;  // of the captions
+  std::vector<CaptionRow> rows;       // no file_name twice
 };
 
 // The folder's table, or nothing if it has none. The captions are in `caption_column` where that is

@@ -63,8 +63,26 @@ CropPlan plan_without_place(PictureSize original, PictureSize target, bool flipp
 // Python's round(): halves go to the even number, which is the default rounding mode.
 int centred(int whole, int part) { return static_cast<int>(std::nearbyint((whole - part) / 2.0)); }
 
-int opencv_filter(const CropPlan& plan) {
-  if (plan.resized.width < plan.original.width) return cv::INTER_AREA;
+// a * b / c to the nearest integer, halves up.
+int scaled(int64_t a, int64_t b, int64_t c) { return static_cast<int>((2 * a * b + c) / (2 * c)); }
+
+// The largest centred part with the target's proportions, rounded down to whole pixels.
+CropRectangle fitting_part(CropRectangle part, PictureSize target) {
+  const int64_t width = std::max<int64_t>(1, part.height * target.width / target.height);
+  const int64_t height = std::max<int64_t>(1, part.width * target.height / target.width);
+  if (width < part.width) {
+    part.left += (part.width - width) / 2;
+    part.width = width;
+  } else if (height < part.height) {
+    part.top += (part.height - height) / 2;
+    part.height = height;
+  }
+  return part;
+}
+
+// `from` and `to` are the widths before and after.
+int opencv_filter(const CropPlan& plan, int from, int to) {
+  if (to < from) return cv::INTER_AREA;
   switch (plan.interpolation) {
     case Interpolation::kBilinear:
       return cv::INTER_LINEAR;
@@ -81,11 +99,17 @@ int opencv_filter(const CropPlan& plan) {
 cv::Mat resized_mat(const Image& image, const CropPlan& plan) {
   // The matrix only reads the pixels; OpenCV has no const view.
   cv::Mat source(image.height, image.width, CV_8UC3, const_cast<uint8_t*>(image.rgb_hwc.data()));
-  if (plan.resized.width == image.width && plan.resized.height == image.height) return source;
+  if (plan.source) {
+    source = source(
+        cv::Rect(static_cast<int>(plan.source->left), static_cast<int>(plan.source->top),
+                 static_cast<int>(plan.source->width), static_cast<int>(plan.source->height)));
+  }
+  const PictureSize size = plan.source ? plan.target : plan.resized;
+  if (size.width == source.cols && size.height == source.rows) return source;
   cv::setNumThreads(1);  // one pool of threads in the program, LibTorch's
   cv::Mat resized;
-  cv::resize(source, resized, cv::Size(plan.resized.width, plan.resized.height), 0, 0,
-             opencv_filter(plan));
+  cv::resize(source, resized, cv::Size(size.width, size.height), 0, 0,
+             opencv_filter(plan, source.cols, size.width));
   return resized;
 }
 
@@ -129,15 +153,55 @@ CropPlan random_crop(PictureSize original, PictureSize target, bool flipped,
   return plan;
 }
 
+CropPlan drawn_crop(PictureSize original, PictureSize target, bool flipped,
+                    Interpolation interpolation, const CropRectangle& drawn) {
+  check_crop_rectangle(drawn, original, "crop");
+  CropPlan plan;
+  plan.original = original;
+  plan.target = target;
+  plan.flipped = flipped;
+  plan.interpolation = interpolation;
+  const CropRectangle part = fitting_part(drawn, target);
+  plan.source = part;
+  plan.resized = {scaled(original.width, target.width, part.width),
+                  scaled(original.height, target.height, part.height)};
+  plan.left = scaled(part.left, target.width, part.width);
+  plan.top = scaled(part.top, target.height, part.height);
+  return plan;
+}
+
+CropRectangle used_part(const CropPlan& plan) {
+  if (plan.source) return *plan.source;
+  const auto x = [&](int at) { return scaled(at, plan.original.width, plan.resized.width); };
+  const auto y = [&](int at) { return scaled(at, plan.original.height, plan.resized.height); };
+  CropRectangle part{x(plan.left), y(plan.top), 0, 0};
+  part.width = x(plan.left + plan.target.width) - part.left;
+  part.height = y(plan.top + plan.target.height) - part.top;
+  return part;
+}
+
+double lost_area(const CropPlan& plan) {
+  const auto area = [](double width, double height) { return width * height; };
+  if (plan.source) {
+    return 1.0 -
+           area(static_cast<double>(plan.source->width), static_cast<double>(plan.source->height)) /
+               area(plan.original.width, plan.original.height);
+  }
+  return 1.0 - area(plan.target.width, plan.target.height) /
+                   area(plan.resized.width, plan.resized.height);
+}
+
 Image apply_crop(const Image& image, const CropPlan& plan) {
   if (image.width != plan.original.width || image.height != plan.original.height) {
     fail("a crop planned for ", plan.original.width, "x", plan.original.height, " pixels got ",
          image.width, "x", image.height);
   }
   const cv::Mat resized = resized_mat(image, plan);
+  const int top = plan.source ? 0 : plan.top;
+  const int left = plan.source ? 0 : plan.left;
   Image cropped(plan.target.width, plan.target.height);
   for (int y = 0; y < cropped.height; ++y) {
-    const uint8_t* source = resized.ptr<uint8_t>(plan.top + y) + 3 * plan.left;
+    const uint8_t* source = resized.ptr<uint8_t>(top + y) + 3 * left;
     uint8_t* target = cropped.pixel(0, y);
     for (int x = 0; x < cropped.width; ++x) {
       const int from = plan.flipped ? cropped.width - 1 - x : x;
@@ -160,6 +224,10 @@ std::string picture_key(std::string_view file_sha256, const CropPlan& plan, Rgb 
                      plan.target.height, " ", plan.top, " ", plan.left, " ", plan.flipped ? 1 : 0,
                      " ", static_cast<int>(plan.interpolation), " ", int{background.red}, " ",
                      int{background.green}, " ", int{background.blue}));
+  if (plan.source) {
+    hash.update(concat(" source ", plan.source->left, " ", plan.source->top, " ",
+                       plan.source->width, " ", plan.source->height));
+  }
   return hash.hex();
 }
 

@@ -1,12 +1,15 @@
 // From a decoded picture to the training size: resized to cover it, cropped, perhaps mirrored, with
 // SDXL's micro-conditioning. Sizes and centre crops round as torchvision's Resize and CenterCrop
-// do.
+// do. Where a rectangle was drawn (crop_rectangle.h), the largest centred part of it with the
+// target's proportions is resized to the target instead.
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
+#include "datasets/crop_rectangle.h"
 #include "src/base/image.h"
 #include "src/base/random_stream.h"
 #include "src/imagefile/image_file.h"
@@ -40,6 +43,9 @@ struct CropPlan {
   int left = 0;
   bool flipped = false;  // mirrored left to right
   Interpolation interpolation = Interpolation::kLanczos;
+  // The part of the original that becomes the target, where a rectangle was drawn. `resized`, `top`
+  // and `left` then say where it would lie in the whole picture at the same scale.
+  std::optional<CropRectangle> source;
 };
 
 // Throws if the resized picture would be larger than a picture may be (one that is very narrow).
@@ -49,6 +55,15 @@ CropPlan centre_crop(PictureSize original, PictureSize target, bool flipped,
 CropPlan random_crop(PictureSize original, PictureSize target, bool flipped,
                      Interpolation interpolation, const RandomStream& stream, uint64_t step,
                      uint32_t index);
+
+// From a rectangle of the original; throws if it does not lie inside.
+CropPlan drawn_crop(PictureSize original, PictureSize target, bool flipped,
+                    Interpolation interpolation, const CropRectangle& drawn);
+
+// The part of the original that the plan uses, to the nearest pixel.
+CropRectangle used_part(const CropPlan& plan);
+// The share of the original's area that it does not use, 0 to 1.
+double lost_area(const CropPlan& plan);
 
 // `image` has the plan's original size.
 Image apply_crop(const Image& image, const CropPlan& plan);

@@ -28,13 +28,17 @@ class CsvParser {
   }
 
   void parse_record() {
-    CsvRecord record{line_, {}};
+    CsvRecord record{line_, at_, at_, {}};
     while (true) {
       record.fields.push_back(parse_field());
       if (at_ < text_.size() && text_[at_] == ',') {
         ++at_;
         continue;
       }
+      record.end = at_;
+      // An unquoted last field ended before the \r of the line's end.
+      if (at_ > record.begin && at_ < text_.size() && text_[at_] == '\n' && text_[at_ - 1] == '\r')
+        --record.end;
       if (at_ < text_.size() && !skip_line_end())
         fail("line ", line_, ": text after a closing quote");
       break;
@@ -78,5 +82,20 @@ class CsvParser {
 }  // namespace
 
 std::vector<CsvRecord> parse_csv(std::string_view text) { return CsvParser(text).parse(); }
+
+std::string csv_line(const std::vector<std::string>& fields) {
+  std::string line;
+  for (size_t i = 0; i < fields.size(); ++i) {
+    if (i > 0) line += ',';
+    if (fields[i].find_first_of(",\"\r\n") == std::string::npos) {
+      line += fields[i];
+      continue;
+    }
+    line += '"';
+    for (const char c : fields[i]) line += c == '"' ? std::string("\"\"") : std::string(1, c);
+    line += '"';
+  }
+  return line;
+}
 
 }  // namespace dorabooth

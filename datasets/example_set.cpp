@@ -4,22 +4,11 @@
 
 #include <ATen/ATen.h>
 
-#include "src/base/random_stream.h"
 #include "src/imagefile/image_file.h"
 
 namespace dorabooth {
 
 namespace {
-
-CropPlan plan_of(const ExampleRequest& request, PictureSize original, uint32_t index) {
-  const RandomStream flips(request.seed, request.stream + "/flip");
-  const RandomStream crops(request.seed, request.stream + "/crop");
-  const bool flipped = request.random_flip && flips.integer(0, index, 2) == 1;
-  return request.center_crop
-             ? centre_crop(original, request.target, flipped, Interpolation::kLanczos)
-             : random_crop(original, request.target, flipped, Interpolation::kLanczos, crops, 0,
-                           index);
-}
 
 at::Tensor time_ids_of(const MicroConditioning& c) {
   return at::tensor({static_cast<float>(c.original_height), static_cast<float>(c.original_width),
@@ -49,7 +38,7 @@ ExampleSet encode_examples(const ExampleRequest& request, const AutoencoderKl& v
     const PictureSize original{decoded.image.width, decoded.image.height};
     for (int64_t repeat = 0; repeat < request.repeats; ++repeat, ++index) {
       if (stop.stop_requested()) return {};
-      const CropPlan plan = plan_of(request, original, index);
+      const CropPlan plan = example_plan(request, original, picture.crop, index);
       const Posterior posterior =
           vae.encode(image_tensor(apply_crop(decoded.image, plan)).to(device));
       means.push_back(posterior.mean.to(at::kCPU, at::kFloat));

@@ -9,20 +9,14 @@
 #include <string>
 #include <vector>
 
-#include "datasets/crop.h"
+#include "datasets/example_plan.h"
 #include "datasets/image_folder.h"
 #include "src/vae/autoencoder_kl.h"
 
 namespace dorabooth {
 
-struct ExampleRequest {
+struct ExampleRequest : ExampleRule {
   std::vector<CaptionedPicture> pictures;
-  PictureSize target;
-  bool center_crop = false;
-  bool random_flip = false;
-  int64_t repeats = 1;  // each repeat has a crop and a flip of its own
-  uint64_t seed = 0;
-  std::string stream;  // opens the names of the random streams: "instance", "class"
 };
 
 struct ExampleSet {

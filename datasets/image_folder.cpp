@@ -76,20 +76,6 @@ std::string first_line(const fs::path& path) {
   return caption;
 }
 
-std::optional<std::string> sidecar_caption(const fs::path& picture) {
-  std::optional<std::string> caption;
-  for (const char* extension : {".txt", ".caption"}) {
-    const fs::path sidecar = fs::path(picture).replace_extension(extension);
-    if (!fs::exists(sidecar)) continue;
-    const std::string line = first_line(sidecar);
-    if (caption && *caption != line) {
-      fail(picture.string(), " has two caption files that differ, .txt and .caption; want one");
-    }
-    caption = line;
-  }
-  return caption;
-}
-
 // A row's file must exist, and the folders on its way may not lead out.
 fs::path listed_file(const fs::path& folder, const CaptionRow& row, const fs::path& table) {
   const fs::path path = folder / row.file_name;
@@ -113,11 +99,38 @@ std::string filled_template(std::string prompt, const std::string& caption) {
   return prompt;
 }
 
-std::string final_caption(const std::string& name, const std::optional<std::string>& own,
-                          const ImageFolderRequest& request) {
+}  // namespace
+
+std::vector<fs::path> caption_files_of(const fs::path& picture) {
+  std::vector<fs::path> files;
+  for (const char* extension : {".txt", ".caption"}) {
+    const fs::path sidecar = fs::path(picture).replace_extension(extension);
+    if (fs::exists(sidecar)) files.push_back(sidecar);
+  }
+  return files;
+}
+
+OwnCaption own_caption(const ListedPicture& picture) {
+  if (picture.table_caption) return {CaptionSource::kTable, *picture.table_caption};
+  OwnCaption own;
+  for (const fs::path& sidecar : caption_files_of(picture.path)) {
+    const std::string line = first_line(sidecar);
+    if (own.source == CaptionSource::kSidecar && own.text != line) {
+      fail(picture.path.string(),
+           " has two caption files that differ, .txt and .caption; want one");
+    }
+    own = {CaptionSource::kSidecar, line};
+  }
+  return own;
+}
+
+std::string training_caption(const ListedPicture& picture, const OwnCaption& own,
+                             const ImageFolderRequest& request) {
   const std::optional<std::string>& prompt = request.instance_prompt;
   const bool is_template = prompt && prompt->find(kPlaceholder) != std::string::npos;
-  if (own) return is_template ? filled_template(*prompt, *own) : *own;
+  if (own.source != CaptionSource::kNone)
+    return is_template ? filled_template(*prompt, own.text) : own.text;
+  const std::string name = picture.path.string();
   if (is_template) {
     fail(name, " has no caption for the {caption} of the instance prompt '", *prompt, "'");
   }
@@ -129,9 +142,7 @@ std::string final_caption(const std::string& name, const std::optional<std::stri
   return *prompt;
 }
 
-}  // namespace
-
-ImageFolder read_image_folder(const ImageFolderRequest& request) {
+ImageListing list_image_folder(const ImageFolderRequest& request) {
   check_folder(request.folder);
   const std::optional<CaptionTable> table =
       read_caption_table(request.folder, request.caption_column);
@@ -139,28 +150,37 @@ ImageFolder read_image_folder(const ImageFolderRequest& request) {
     fail("--caption_column ", *request.caption_column,
          " needs a metadata.jsonl or metadata.csv in ", request.folder.string());
   }
-  std::map<std::string, std::optional<std::string>> own_captions;  // by relative name
+  std::map<std::string, std::optional<std::string>> table_captions;  // by relative name
   for (const fs::path& path : list_pictures(request.folder)) {
-    own_captions[path.filename().string()] = std::nullopt;
+    table_captions[path.filename().string()] = std::nullopt;
   }
   if (table) {
     for (const CaptionRow& row : table->rows) {
       listed_file(request.folder, row, table->path);
-      own_captions[row.file_name] = row.caption;
+      table_captions[row.file_name] = row.caption;
     }
   }
-  ImageFolder result;
+  ImageListing result;
   result.notes = notes_on(request.folder);
-  if (own_captions.empty()) {
+  if (table_captions.empty()) {
     std::string notes;
     for (const std::string& note : result.notes) notes += "; " + note;
     fail("no picture in ", request.folder.string(), " (png, jpg, jpeg, webp, bmp, tif, tiff)",
          notes);
   }
-  for (const auto& [name, from_table] : own_captions) {
-    const fs::path path = request.folder / name;
-    const std::optional<std::string> own = from_table ? from_table : sidecar_caption(path);
-    result.pictures.push_back({path, final_caption(path.string(), own, request)});
+  for (const auto& [name, caption] : table_captions)
+    result.pictures.push_back({request.folder / name, name, caption});
+  return result;
+}
+
+ImageFolder read_image_folder(const ImageFolderRequest& request) {
+  ImageListing listing = list_image_folder(request);
+  ImageFolder result;
+  result.notes = std::move(listing.notes);
+  for (const ListedPicture& picture : listing.pictures) {
+    result.pictures.push_back({picture.path,
+                               training_caption(picture, own_caption(picture), request),
+                               read_crop_rectangle(picture.path)});
   }
   return result;
 }
@@ -185,7 +205,11 @@ void verify_pictures(const std::vector<CaptionedPicture>& pictures, std::stop_to
   for (const CaptionedPicture& picture : pictures) {
     if (stop.stop_requested()) return;
     try {
-      read_picture(picture.path);
+      const Image image = read_picture(picture.path).image;
+      if (picture.crop) {
+        check_crop_rectangle(*picture.crop, {image.width, image.height},
+                             crop_file_of(picture.path).string());
+      }
     } catch (const Error& error) {
       reasons += (broken == 0 ? "" : "; ") + std::string(error.what());
       ++broken;

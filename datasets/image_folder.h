@@ -1,6 +1,6 @@
 // A folder of pictures with their captions: Hugging Face's imagefolder, kohya's sidecar files, or
-// one instance prompt for all. Sub-folders are read only where a metadata table names files in
-// them.
+// one instance prompt for all; crops that a person drew (crop_rectangle.h). Sub-folders are read
+// only where a metadata table names files in them.
 #pragma once
 
 #include <filesystem>
@@ -9,17 +9,39 @@
 #include <string>
 #include <vector>
 
+#include "datasets/crop_rectangle.h"
+
 namespace dorabooth {
 
 struct CaptionedPicture {
   std::filesystem::path path;
   std::string caption;
+  std::optional<CropRectangle> crop = std::nullopt;  // drawn by a person
 };
 
 struct ImageFolderRequest {
   std::filesystem::path folder;
   std::optional<std::string> caption_column;   // of the metadata table
   std::optional<std::string> instance_prompt;  // with "{caption}" in it: a template
+};
+
+enum class CaptionSource { kNone, kPrompt, kTable, kSidecar };
+
+// A picture's own caption: where it is, and which.
+struct OwnCaption {
+  CaptionSource source = CaptionSource::kNone;
+  std::string text;
+};
+
+struct ListedPicture {
+  std::filesystem::path path;
+  std::string name;                          // relative to the folder, forward slashes
+  std::optional<std::string> table_caption;  // of the metadata table
+};
+
+struct ImageListing {
+  std::vector<ListedPicture> pictures;  // in the order of their names, byte by byte
+  std::vector<std::string> notes;       // what was left unread, a sentence each
 };
 
 struct ImageFolder {
@@ -37,12 +59,22 @@ struct ImageFolder {
 // through may not.
 ImageFolder read_image_folder(const ImageFolderRequest& request);
 
+// The same in two halves, for a reader that goes on after a picture with a fault: what is wrong
+// with the folder is thrown by the first, what is wrong with one picture by the others.
+ImageListing list_image_folder(const ImageFolderRequest& request);
+OwnCaption own_caption(const ListedPicture& picture);
+std::string training_caption(const ListedPicture& picture, const OwnCaption& own,
+                             const ImageFolderRequest& request);
+
+// The pictures' caption files that exist, .txt before .caption.
+std::vector<std::filesystem::path> caption_files_of(const std::filesystem::path& picture);
+
 // The pictures of one folder by their names, sorted; empty if there are none. Hidden files are left
 // out.
 std::vector<std::filesystem::path> list_pictures(const std::filesystem::path& folder);
 
-// Decodes every picture and throws once, naming all that cannot be read. Returns early when asked
-// to stop.
+// Decodes every picture and throws once, naming all that cannot be read or whose drawn crop is not
+// inside. Returns early when asked to stop.
 void verify_pictures(const std::vector<CaptionedPicture>& pictures, std::stop_token stop = {});
 
 }  // namespace dorabooth

@@ -5,6 +5,7 @@
 #include "pipelines/inspect.h"
 #include "pipelines/merge.h"
 #include "pipelines/sample.h"
+#include "pipelines/survey.h"
 
 namespace dorabooth {
 
@@ -44,8 +45,18 @@ const FieldList<CompareRequest>& compare_fields() {
     f.add("seed", &CompareRequest::seed, "Seeds, comma-separated.");
     f.add("column", &CompareRequest::column,
           "NAME=FILE[:strength], repeatable; base always stands first.");
+    f.add("sweep_strength", &CompareRequest::sweep_strength,
+          "Strengths, comma-separated: each column becomes one for each of them.");
+    f.add("sweep_checkpoints", &CompareRequest::sweep_checkpoints,
+          "Folder of a training run, repeatable: a column for each of its checkpoints.");
     f.add("output", &CompareRequest::output,
-          "The contact sheet; the single pictures lie beside it.");
+          "The contact sheet (.png) or a page with all pictures in it (.html); the single pictures "
+          "lie beside it.");
+    f.add("reuse", &CompareRequest::reuse,
+          "Keep the pictures beside the sheet that were drawn with the same settings by an earlier "
+          "run, and draw only the others.");
+    f.add("only_column", &CompareRequest::only_column,
+          "Draw the pictures of these columns only, by name, and no sheet; repeatable.");
     add_sampling_fields(f);
     return f;
   }();
@@ -148,6 +159,57 @@ const FieldList<BenchRequest>& bench_fields() {
     return f;
   }();
   return list;
+}
+
+const FieldList<SurveyRequest>& survey_fields() {
+  static const FieldList<SurveyRequest> list = [] {
+    FieldList<SurveyRequest> f;
+    f.group("Survey");
+    f.add("instance_data_dir", &SurveyRequest::instance_data_dir, "Folder of the pictures.");
+    f.add("instance_prompt", &SurveyRequest::instance_prompt,
+          "Prompt of pictures without a caption; {caption} in it is replaced.");
+    f.add("caption_column", &SurveyRequest::caption_column, "Caption key of the metadata file.");
+    f.add("repeats", &SurveyRequest::repeats, "How often a picture occurs in one epoch.")
+        .at_least(1)
+        .at_most(100000);
+    f.add("resolution", &SurveyRequest::resolution, "Side of the training crops in pixels.")
+        .at_least(32)
+        .at_most(4096);
+    f.add("center_crop", &SurveyRequest::center_crop, "Crop the centre instead of a random part.");
+    f.add("random_flip", &SurveyRequest::random_flip, "Flip half of the pictures horizontally.");
+    f.add("max_train_samples", &SurveyRequest::max_train_samples, "Use only the first N pictures.")
+        .at_least(1);
+    f.add("seed", &SurveyRequest::seed, "Of the random crops.").at_least(0);
+    f.add("with_prior_preservation", &SurveyRequest::with_prior_preservation,
+          "Whether class pictures are wanted.");
+    f.add("class_data_dir", &SurveyRequest::class_data_dir, "Folder of class pictures.");
+    f.add("num_class_images", &SurveyRequest::num_class_images,
+          "How many class pictures there should be.")
+        .at_least(1);
+    f.add("thumbnail_size", &SurveyRequest::thumbnail_size,
+          "Longer side of the thumbnails in pixels; 0: none.")
+        .at_least(0)
+        .at_most(256);
+    return f;
+  }();
+  return list;
+}
+
+SurveyRequest survey_request_of(const TrainConfig& config) {
+  SurveyRequest request;
+  request.instance_data_dir = config.instance_data_dir;
+  request.instance_prompt = config.instance_prompt;
+  request.caption_column = config.caption_column;
+  request.repeats = config.repeats;
+  request.resolution = config.resolution;
+  request.center_crop = config.center_crop;
+  request.random_flip = config.random_flip;
+  request.max_train_samples = config.max_train_samples;
+  request.seed = config.seed;
+  request.with_prior_preservation = config.with_prior_preservation;
+  request.class_data_dir = config.class_data_dir;
+  request.num_class_images = config.num_class_images;
+  return request;
 }
 
 }  // namespace dorabooth

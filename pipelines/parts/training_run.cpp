@@ -117,6 +117,10 @@ std::string digest_of(const std::vector<CaptionedPicture>& pictures) {
   for (const CaptionedPicture& picture : pictures) {
     digest.update(concat(sha256_of_file(picture.path), picture.caption.size(), ":"));
     digest.update(picture.caption);
+    if (const auto& crop = picture.crop) {
+      digest.update(
+          concat(" crop ", crop->left, " ", crop->top, " ", crop->width, " ", crop->height, " "));
+    }
   }
   return digest.hex();
 }

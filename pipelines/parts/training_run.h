@@ -30,7 +30,7 @@ nlohmann::json environment_of(const TrainConfig& config);
 // OUT/run.json: the resolved config, and the environment under "_environment".
 void write_run_json(const TrainConfig& config);
 
-// Changes if a picture's bytes, a caption or the order changes.
+// Changes if a picture's bytes, a caption, a drawn crop or the order changes.
 std::string digest_of(const std::vector<CaptionedPicture>& pictures);
 
 }  // namespace dorabooth
