@@ -38,25 +38,34 @@ struct SquareSumRowsArgs {
   float* square_sums = nullptr;  // [rows]
 };
 
-// Norms of the rows of V = W + s·B·A without V, and the gain g = m / norm:
+// Norms of the rows of V = W + s·B·A without V, in one pass over W, and the gain g = m / norm:
 //   norm[j] = sqrt(max(0, w2[j] + 2s·Σ_k U[j,k]B[j,k] + s²·Σ_k (B·G)[j,k]B[j,k])),
-//   U = W·Aᵀ,  G = A·Aᵀ.
+//   U = W·Aᵀ,  G = A·Aᵀ; products in fp32, in double from one group of columns to the next.
+// Where s·B·A cancels W (the sum is below kCancelledShare of w2 plus the last term) the difference
+// of large numbers has lost digits: that row of V is formed and its squares are summed.
 // A row of zeros in B gives norm = sqrt(w2) rounded once, so m = sqrt(w2) gives g = 1 exactly.
 // norm = 0 gives g = 1: the row's output is 0 times anything, and nothing becomes infinite.
 struct RowNormArgs {
   Execution on;
-  const float* cross = nullptr;        // U [rows, rank]; unused when rank = 0
-  const float* gram = nullptr;         // G [rank, rank]
+  const void* weight = nullptr;  // W [rows, columns] of `type`
+  ElementType type = ElementType::kFloat32;
+  const float* down = nullptr;         // A [rank, columns]
   const float* up = nullptr;           // B [rows, rank]
   const float* square_sums = nullptr;  // w2 [rows]
   const float* magnitude = nullptr;    // m [rows]; may be null, then gain is not written
   float scale = 1.0f;                  // s
   float epsilon = 0.0f;  // added to the norm in the quotient alone (LyCORIS); 0 for PEFT's DoRA
   int64_t rows = 0;
+  int64_t columns = 0;
   int64_t rank = 0;
-  float* norm = nullptr;  // [rows]; may be null
-  float* gain = nullptr;  // g [rows]; may be null
+  float* workspace = nullptr;  // row_norm_workspace(rank) floats
+  float* norm = nullptr;       // [rows]; may be null
+  float* gain = nullptr;       // g [rows]; may be null
 };
+
+inline constexpr double kCancelledShare = 1.0 / 16;
+
+inline int64_t row_norm_workspace(int64_t rank) { return rank * rank; }
 
 // y = g∘(p + s·l) + b over [tokens, out], in place over `base`, in fp32 with one rounding. p = W·x.
 //   base_has_bias = false: base holds p;      y = g·(base + s·l) + b
@@ -239,7 +248,7 @@ struct AdapterCore {
 const AdapterCore& cpu_core();
 
 // Raised with every change of the structs above: the CUDA object is opened at run time.
-inline constexpr int32_t kAdapterCoreVersion = 1;
+inline constexpr int32_t kAdapterCoreVersion = 2;
 
 }  // namespace dorabooth
 

@@ -30,31 +30,115 @@ __global__ void square_sum_rows_kernel(SquareSumRowsArgs args) {
   if (exists && threadIdx.x == 0) args.square_sums[row] = static_cast<float>(sum);
 }
 
-// A warp a row; lanes lie over the rank, so that G is read along its rows.
-__global__ void row_norm_kernel(RowNormArgs args) {
-  const int64_t row = static_cast<int64_t>(blockIdx.x) * kRowsPerBlock + threadIdx.y;
-  const bool exists = row < args.rows;
-  double cross = 0;
-  double square = 0;
+// A warp an entry of G = A·Aᵀ.
+__global__ void gram_kernel(RowNormArgs args) {
+  const int64_t entry = static_cast<int64_t>(blockIdx.x) * kRowsPerBlock + threadIdx.y;
+  const bool exists = entry < args.rank * args.rank;
+  double sum = 0;
   if (exists) {
-    const float* up = args.up + row * args.rank;
-    for (int64_t k = threadIdx.x; k < args.rank; k += kWarp) {
-      float gram_row = 0;
-      for (int64_t l = 0; l < args.rank; ++l) gram_row += up[l] * args.gram[l * args.rank + k];
-      const double factor = static_cast<double>(up[k]);
-      cross += static_cast<double>(args.cross[row * args.rank + k]) * factor;
-      square += static_cast<double>(gram_row) * factor;
+    const float* a = args.down + entry / args.rank * args.columns;
+    const float* b = args.down + entry % args.rank * args.columns;
+    for (int64_t c = threadIdx.x; c < args.columns; c += kWarp) {
+      sum += static_cast<double>(a[c] * b[c]);
     }
   }
-  cross = warp_sum(cross);
-  square = warp_sum(square);
-  if (!exists || threadIdx.x != 0) return;
+  sum = warp_sum(sum);
+  if (exists && threadIdx.x == 0) args.workspace[entry] = static_cast<float>(sum);
+}
+
+// A tile of A in shared memory serves every row of the block: a lane holds a group of columns of a
+// warp's rows and its sums for kRanks ranks.
+constexpr int kRanks = 16;
+constexpr int kRowsPerWarp = 2;
+constexpr int kTile = kWarp * kGroup;
+
+// cross[i] += this lane's part of B_j·(W·Aᵀ)_j over the ranks [k, k + kRanks) for its warp's rows.
+template <int N>
+__device__ __forceinline__ void add_cross(const RowNormArgs& args, int64_t first_row, int64_t k,
+                                          float (*tile)[kTile], double (&cross)[kRowsPerWarp]) {
+  float sums[kRowsPerWarp][kRanks] = {};
+  for (int64_t begin = 0; begin < args.columns; begin += kTile) {
+    __syncthreads();
+    for (int i = static_cast<int>(threadIdx.y) * kWarp + static_cast<int>(threadIdx.x);
+         i < kRanks * kTile; i += kRowsPerBlock * kWarp) {
+      const int64_t rank = k + i / kTile;
+      const int64_t c = begin + i % kTile;
+      const bool inside = rank < args.rank && c < args.columns;
+      tile[i / kTile][i % kTile] = inside ? args.down[rank * args.columns + c] : 0.0f;
+    }
+    __syncthreads();
+    for (int part = 0; part < kTile; part += kWarp * N) {
+      const int at = part + static_cast<int>(threadIdx.x) * N;
+      if (begin + at >= args.columns) continue;
+      for (int row = 0; row < kRowsPerWarp; ++row) {
+        if (first_row + row >= args.rows) continue;
+        float value[N];
+        load_group<N>(args.type, args.weight, (first_row + row) * args.columns + begin + at, value);
+        for (int rank = 0; rank < kRanks; ++rank) {
+          for (int i = 0; i < N; ++i) sums[row][rank] += value[i] * tile[rank][at + i];
+        }
+      }
+    }
+  }
+  for (int row = 0; row < kRowsPerWarp; ++row) {
+    if (first_row + row >= args.rows) continue;
+    for (int rank = 0; rank < kRanks; ++rank) {
+      if (k + rank >= args.rank) continue;
+      const float up = args.up[(first_row + row) * args.rank + k + rank];
+      cross[row] += static_cast<double>(sums[row][rank]) * static_cast<double>(up);
+    }
+  }
+}
+
+// This lane's part of B_j·G·B_jᵀ; lanes lie over the rank, so that G is read along its rows.
+__device__ __forceinline__ double quadratic_form(const RowNormArgs& args, int64_t row) {
+  const float* up = args.up + row * args.rank;
+  double sum = 0;
+  for (int64_t k = threadIdx.x; k < args.rank; k += kWarp) {
+    float gram_row = 0;
+    for (int64_t l = 0; l < args.rank; ++l) gram_row += up[l] * args.workspace[l * args.rank + k];
+    sum += static_cast<double>(gram_row) * static_cast<double>(up[k]);
+  }
+  return sum;
+}
+
+// This lane's part of Σ V_j², V_j formed.
+__device__ __forceinline__ double formed_square_sum(const RowNormArgs& args, int64_t row) {
+  double sum = 0;
+  for (int64_t c = threadIdx.x; c < args.columns; c += kWarp) {
+    float value[1];
+    load_group<1>(args.type, args.weight, row * args.columns + c, value);
+    float delta = 0;
+    for (int64_t k = 0; k < args.rank; ++k) {
+      delta += args.up[row * args.rank + k] * args.down[k * args.columns + c];
+    }
+    const double v = static_cast<double>(value[0] + args.scale * delta);
+    sum += v * v;
+  }
+  return sum;
+}
+
+template <int N>
+__global__ void row_norm_kernel(RowNormArgs args) {
+  __shared__ float tile[kRanks][kTile];
+  const int64_t first_row =
+      (static_cast<int64_t>(blockIdx.x) * kRowsPerBlock + threadIdx.y) * kRowsPerWarp;
+  double cross[kRowsPerWarp] = {};
+  for (int64_t k = 0; k < args.rank; k += kRanks) add_cross<N>(args, first_row, k, tile, cross);
   const double s = static_cast<double>(args.scale);
-  const double norm2 = static_cast<double>(args.square_sums[row]) + 2 * s * cross + s * s * square;
-  const float norm = sqrtf(static_cast<float>(norm2 > 0 ? norm2 : 0));
-  if (args.norm != nullptr) args.norm[row] = norm;
-  if (args.gain != nullptr && args.magnitude != nullptr) {
-    args.gain[row] = norm == 0.0f ? 1.0f : args.magnitude[row] / (norm + args.epsilon);
+  for (int i = 0; i < kRowsPerWarp; ++i) {
+    const int64_t row = first_row + i;
+    if (row >= args.rows) return;  // the whole warp
+    const double w2 = static_cast<double>(args.square_sums[row]);
+    const double last = s * s * warp_sum(quadratic_form(args, row));
+    double norm2 = w2 + 2 * s * warp_sum(cross[i]) + last;
+    if (norm2 < kCancelledShare * (w2 + last)) norm2 = warp_sum(formed_square_sum(args, row));
+    if (threadIdx.x != 0) continue;
+    const float norm = sqrtf(static_cast<float>(norm2 > 0 ? norm2 : 0));
+    if (args.norm != nullptr) args.norm[row] = norm;
+    if (args.gain != nullptr && args.magnitude != nullptr) {
+      args.gain[row] = norm == 0.0f ? 1.0f : args.magnitude[row] / (norm + args.epsilon);
+    }
   }
 }
 
@@ -97,8 +181,15 @@ void square_sum_rows(const SquareSumRowsArgs& args) {
 }
 
 void row_norm(const RowNormArgs& args) {
-  launch<Meeting::kBarriers>(row_norm_kernel, {divide_up(args.rows, kRowsPerBlock), 1},
-                             {kWarp, kRowsPerBlock}, args.on.stream, args);
+  const Extent block{kWarp, kRowsPerBlock};
+  launch<Meeting::kBarriers>(gram_kernel, {divide_up(args.rank * args.rank, kRowsPerBlock), 1},
+                             block, args.on.stream, args);
+  const Extent grid{divide_up(args.rows, kRowsPerBlock * kRowsPerWarp), 1};
+  if (args.columns % kGroup == 0 && aligned16(args.weight)) {
+    launch<Meeting::kBarriers>(row_norm_kernel<kGroup>, grid, block, args.on.stream, args);
+  } else {
+    launch<Meeting::kBarriers>(row_norm_kernel<1>, grid, block, args.on.stream, args);
+  }
 }
 
 void column_square_sums(const ColumnSquareSumsArgs& args) {

@@ -40,9 +40,6 @@ at::Tensor dora_linear(const at::Tensor& x, const FrozenLayer& layer, const at::
                        const at::Tensor& b, const at::Tensor& m, const DoraNorm& norm, double scale,
                        const AdapterCore& core);
 
-// W·Aᵀ in fp32 [out, r], by blocks of rows where W is not fp32.
-at::Tensor cross_product(const FrozenWeight& weight, const at::Tensor& a);
-
 // Rows [first, last) of the merged weight, fp32; `m` and `axis` as in MergeRowsArgs, column_norms
 // for the input axis.
 struct MergeForm {

@@ -13,9 +13,6 @@ namespace dorabooth {
 
 namespace {
 
-// Rows of a half-precision or quantised matrix that are widened at once.
-constexpr int64_t kRowsPerBlock = 256;
-
 // Below this share of the mean norm, y/m has lost too many digits to the bias for dm.
 constexpr double kSmallShare = 1e-3;
 
@@ -30,36 +27,37 @@ double mean_of(const at::Tensor& values) {
 
 }  // namespace
 
-at::Tensor cross_product(const FrozenWeight& weight, const at::Tensor& a) {
-  std::vector<at::Tensor> parts;
-  for (int64_t first = 0; first < weight.out_features(); first += kRowsPerBlock) {
-    parts.push_back(
-        weight.rows(first, std::min(first + kRowsPerBlock, weight.out_features())).mm(a.t()));
-  }
-  return at::cat(parts);
-}
-
 DoraNorm dora_row_norm(const FrozenWeight& weight, const at::Tensor& a, const at::Tensor& b,
                        const at::Tensor& m, double scale, const AdapterCore& core) {
   at::NoGradGuard no_grad;
   DoraNorm result{at::empty_like(m), at::empty_like(m), 0.0};
-  const at::Tensor& square_sums = weight.row_norm2();
-  const at::Tensor cross = cross_product(weight, a).contiguous();
-  const at::Tensor gram = a.mm(a.t()).contiguous();
   if (m.is_meta()) return result;
+  const int64_t rank = a.size(0);
+  const at::Tensor workspace = at::empty({row_norm_workspace(rank)}, m.options());
   RowNormArgs args;
   args.on = execution_on(m.device());
-  args.cross = fp32_data(cross, "W·Aᵀ");
-  args.gram = fp32_data(gram, "A·Aᵀ");
-  args.up = fp32_data(b, "B");
-  args.square_sums = fp32_data(square_sums, "row norms");
-  args.magnitude = fp32_data(m, "m");
+  args.down = fp32_data(a, "A");
+  const float* up = fp32_data(b, "B");
+  const float* square_sums = fp32_data(weight.row_norm2(), "row norms");
+  const float* magnitude = fp32_data(m, "m");
+  args.workspace = workspace.data_ptr<float>();
   args.scale = static_cast<float>(scale);
-  args.rows = m.size(0);
-  args.rank = a.size(0);
-  args.norm = result.norm.data_ptr<float>();
-  args.gain = result.gain.data_ptr<float>();
-  core.row_norm(args);
+  args.columns = weight.in_features();
+  args.rank = rank;
+  const int64_t block_rows = weight.core_row_count();
+  for (int64_t first = 0; first < weight.out_features(); first += block_rows) {
+    const int64_t last = std::min(first + block_rows, weight.out_features());
+    const at::Tensor block = weight.core_rows(first, last);
+    args.weight = block.const_data_ptr();
+    args.type = element_type(block.scalar_type());
+    args.rows = last - first;
+    args.up = up + first * rank;
+    args.square_sums = square_sums + first;
+    args.magnitude = magnitude + first;
+    args.norm = result.norm.data_ptr<float>() + first;
+    args.gain = result.gain.data_ptr<float>() + first;
+    core.row_norm(args);
+  }
   result.small_magnitude = kSmallShare * mean_of(result.norm);
   return result;
 }
@@ -68,13 +66,14 @@ at::Tensor merge_rows(const FrozenWeight& weight, const at::Tensor& a, const at:
                       const at::Tensor& m, const at::Tensor& column_norms, const MergeForm& form,
                       int64_t first, int64_t last, const AdapterCore& core) {
   at::NoGradGuard no_grad;
-  const at::Tensor block = weight.rows(first, last).contiguous();
-  at::Tensor merged = at::empty_like(block);
+  const at::Tensor block = weight.core_rows(first, last);
+  at::Tensor merged = at::empty(block.sizes(), block.options().dtype(at::kFloat));
   if (merged.is_meta()) return merged;
   const at::Tensor up = b.detach().slice(0, first, last).contiguous();
   MergeRowsArgs args;
   args.on = execution_on(block.device());
   args.weight = block.const_data_ptr();
+  args.type = element_type(block.scalar_type());
   args.down = fp32_data(a, "A");
   args.up = fp32_data(up, "B");
   args.axis = form.axis;
@@ -98,13 +97,15 @@ at::Tensor merged_column_norms(const FrozenWeight& weight, const at::Tensor& a, 
   at::NoGradGuard no_grad;
   at::Tensor sums = at::zeros({weight.in_features()}, a.options().dtype(at::kDouble));
   if (sums.is_meta()) return sums.to(at::kFloat);
-  for (int64_t first = 0; first < weight.out_features(); first += kRowsPerBlock) {
-    const int64_t last = std::min(first + kRowsPerBlock, weight.out_features());
-    const at::Tensor block = weight.rows(first, last).contiguous();
+  const int64_t block_rows = weight.core_row_count();
+  for (int64_t first = 0; first < weight.out_features(); first += block_rows) {
+    const int64_t last = std::min(first + block_rows, weight.out_features());
+    const at::Tensor block = weight.core_rows(first, last);
     const at::Tensor up = b.detach().slice(0, first, last).contiguous();
     ColumnSquareSumsArgs args;
     args.on = execution_on(block.device());
     args.weight = block.const_data_ptr();
+    args.type = element_type(block.scalar_type());
     args.down = fp32_data(a, "A");
     args.up = fp32_data(up, "B");
     args.scale = static_cast<float>(scale);

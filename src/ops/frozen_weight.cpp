@@ -68,6 +68,10 @@ at::Tensor DenseWeight::rows(int64_t first, int64_t last) const {
   return weight_.detach().slice(0, first, last).to(at::kFloat);
 }
 
+at::Tensor DenseWeight::core_rows(int64_t first, int64_t last) const {
+  return weight_.detach().slice(0, first, last).contiguous();
+}
+
 uint64_t DenseWeight::version() const { return static_cast<uint64_t>(weight_._version()); }
 
 }  // namespace dorabooth

@@ -26,6 +26,10 @@ class FrozenWeight {
   virtual at::Tensor matmul_transposed(const at::Tensor& dy) const = 0;
   // Rows [first, last) as fp32 [last-first, in]; dequantised where the storage is quantised.
   virtual at::Tensor rows(int64_t first, int64_t last) const = 0;
+  // Rows [first, last) as the adapter core reads them: fp32, fp16 or bf16, contiguous.
+  virtual at::Tensor core_rows(int64_t first, int64_t last) const { return rows(first, last); }
+  // How many of those to ask for at once: what bounds the memory of a copy.
+  virtual int64_t core_row_count() const { return 256; }
   // Changes whenever the values do; caches of anything computed from W are keyed by it.
   virtual uint64_t version() const = 0;
 
@@ -55,6 +59,9 @@ class DenseWeight : public FrozenWeight {
   at::Tensor affine(const at::Tensor& x, const at::Tensor& bias) const override;
   at::Tensor matmul_transposed(const at::Tensor& dy) const override;
   at::Tensor rows(int64_t first, int64_t last) const override;
+  // No copy.
+  at::Tensor core_rows(int64_t first, int64_t last) const override;
+  int64_t core_row_count() const override { return weight_.size(0); }
   uint64_t version() const override;
   const at::Tensor& tensor() const { return weight_; }
 
