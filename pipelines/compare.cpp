@@ -1,20 +1,19 @@
 // A column is a state of the base's adapter slots; a row is a prompt and a seed.
 #include "pipelines/compare.h"
 
-#include <cctype>
+#include <algorithm>
 #include <filesystem>
+#include <map>
 #include <nlohmann/json.hpp>
-#include <sstream>
 
+#include "pipelines/compare_grid.h"
+#include "pipelines/comparison_sheet.h"
 #include "pipelines/parts/base_loading.h"
 #include "pipelines/parts/picture_text.h"
 #include "pipelines/parts/prompt_cache.h"
 #include "pipelines/parts/step_meter.h"
 #include "pipelines/version.h"
-#include "src/base/atomic_file.h"
 #include "src/base/error.h"
-#include "src/imagefile/contact_sheet.h"
-#include "src/model/assets.h"
 
 namespace dorabooth {
 
@@ -22,91 +21,52 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr const char* kBaseColumn = "base";
-
-struct Row {
-  std::string prompt;
-  int64_t seed = 0;
-};
-
-struct Column {
-  std::string name;
-  std::string file_part;  // of the pictures' names
-  std::vector<AdapterArgument> arguments;
+struct DrawnColumn : CompareColumn {
   AdapterStack stack;
 };
 
-std::string trimmed(const std::string& line) {
-  const size_t first = line.find_first_not_of(" \t\r");
-  if (first == std::string::npos) return "";
-  return line.substr(first, line.find_last_not_of(" \t\r") - first + 1);
-}
-
-std::vector<Row> rows_of(const CompareRequest& request) {
-  std::vector<std::string> prompts = request.prompt;
-  if (request.prompts_file) {
-    std::istringstream lines(read_file(*request.prompts_file));
-    for (std::string line; std::getline(lines, line);) {
-      if (const std::string prompt = trimmed(line); !prompt.empty()) prompts.push_back(prompt);
-    }
-  }
-  if (prompts.empty()) {
-    throw UsageError(request.prompts_file
-                         ? concat("--prompts_file ", *request.prompts_file, " holds no prompt")
-                         : "--prompt or --prompts_file is missing: want at least one prompt");
-  }
-  if (request.seed.empty()) throw UsageError("--seed is empty: want at least one");
-  std::vector<Row> rows;
-  for (const std::string& prompt : prompts) {
-    for (const int64_t seed : request.seed) rows.push_back({prompt, seed});
-  }
-  return rows;
-}
-
-std::string file_part(const std::string& name) {
-  std::string part = name;
-  for (char& c : part) {
-    const bool plain = std::isalnum(static_cast<unsigned char>(c)) || c == '.' || c == '_';
-    if (!plain) c = '_';
-  }
-  return part;
-}
-
-std::vector<Column> columns_of(const CompareRequest& request) {
-  std::vector<Column> columns(1);
-  columns[0].name = kBaseColumn;
-  columns[0].file_part = kBaseColumn;
-  for (const std::string& text : request.column) {
-    const AdapterArgument argument = parse_named_adapter(text);
-    Column column{argument.name, file_part(argument.name), {argument}, {}};
-    for (const Column& other : columns) {
-      if (other.file_part == column.file_part) {
-        throw UsageError(concat("--column: '", other.name, "' and '", column.name,
-                                "' would share their files; give them different names"));
-      }
-    }
-    columns.push_back(std::move(column));
-  }
+std::vector<DrawnColumn> columns_of(const CompareRequest& request) {
+  std::vector<DrawnColumn> columns;
+  for (CompareColumn& column : compare_columns(request)) columns.push_back({std::move(column), {}});
   return columns;
 }
 
-fs::path checked_sheet_path(const CompareRequest& request) {
-  const fs::path path = request.output;
-  if (path.extension() != ".png" || path.stem().empty()) {
-    throw UsageError(concat("--output: want a name that ends in .png, got '", request.output, "'"));
+// Whether each column is to be drawn.
+std::vector<bool> wanted_columns(const CompareRequest& request,
+                                 const std::vector<DrawnColumn>& columns) {
+  std::vector<bool> wanted(columns.size(), request.only_column.empty());
+  std::vector<std::string> names;
+  for (const DrawnColumn& column : columns) names.push_back(column.name);
+  for (const std::string& name : request.only_column) {
+    const auto found = std::find(names.begin(), names.end(), name);
+    if (found == names.end()) {
+      throw UsageError(
+          concat("--only_column: no column is called '", name, "'", did_you_mean(name, names)));
+    }
+    wanted[static_cast<size_t>(found - names.begin())] = true;
   }
-  return path;
+  return wanted;
 }
 
 // What `sample` would be asked for to draw one cell.
-SampleRequest sample_request(const CompareRequest& request, const Column& column) {
+SampleRequest sample_request(const CompareRequest& request, const CompareColumn& column) {
   SampleRequest one;
   static_cast<ModelOptions&>(one) = request;
   static_cast<SamplingOptions&>(one) = request;
-  for (const AdapterArgument& argument : column.arguments) {
+  for (const AdapterArgument& argument : column.adapters) {
     one.adapter_path.push_back(argument.text());
   }
   return one;
+}
+
+// When the base was last written to.
+fs::file_time_type base_written(const fs::path& base) {
+  if (!fs::is_directory(base)) return fs::last_write_time(base);
+  fs::file_time_type last = fs::file_time_type::min();
+  for (const fs::directory_entry& entry : fs::recursive_directory_iterator(base)) {
+    if (entry.is_regular_file()) last = std::max(last, entry.last_write_time());
+  }
+  return last;
 }
 
 class Comparison {
@@ -117,35 +77,61 @@ class Comparison {
         progress_(progress),
         stop_(std::move(stop)),
         log_(log_to(progress)),
-        sheet_path_(checked_sheet_path(request)),
-        rows_(rows_of(request)),
+        rows_(compare_rows(request)),
         columns_(columns_of(request)),
+        wanted_(wanted_columns(request, columns_)),
         bundle_(load_base(request, log_, resident)),
         plan_(plan_generation(request, bundle_, log_)),
         prompts_(bundle_, plan_, log_) {
     const StrengthRule rule = parse_strength_rule(request.strength_rule);
-    for (Column& column : columns_) column.stack = AdapterStack(column.arguments, rule, bundle_);
+    for (size_t i = 0; i < columns_.size(); ++i) {
+      if (wanted_[i]) columns_[i].stack = AdapterStack(columns_[i].adapters, rule, bundle_);
+    }
   }
 
   CompareReport run() {
-    sheet_.rows.resize(rows_.size());
-    for (const Column& column : columns_) sheet_.columns.push_back(column.name);
-    for (size_t i = 0; i < rows_.size(); ++i) {
-      sheet_.rows[i] = {rows_[i].prompt, concat("seed ", rows_[i].seed),
-                        std::vector<Image>(columns_.size())};
+    const std::vector<std::pair<size_t, size_t>> cells = cells_to_draw();
+    StepMeter meter(progress_, "compare", static_cast<int64_t>(cells.size()) * plan_.calls());
+    for (const auto& [row, column] : cells) {
+      draw(row, column, meter);
+      if (report_.stopped) break;
     }
-    const auto cells = static_cast<int64_t>(rows_.size() * columns_.size());
-    StepMeter meter(progress_, "compare", cells * plan_.calls());
-    for (size_t row = 0; row < rows_.size() && !report_.stopped; ++row) {
-      for (size_t column = 0; column < columns_.size() && !report_.stopped; ++column) {
-        draw(row, column, meter);
-      }
-    }
-    if (!report_.pictures.empty()) write_sheet();
+    for (const auto& [cell, path] : pictures_) report_.pictures.push_back(path);
+    if (!pictures_.empty() && request_.only_column.empty()) write_sheet();
     return std::move(report_);
   }
 
  private:
+  // In order; tells of those that are kept.
+  std::vector<std::pair<size_t, size_t>> cells_to_draw() {
+    std::vector<std::pair<size_t, size_t>> cells;
+    for (size_t row = 0; row < rows_.size(); ++row) {
+      for (size_t column = 0; column < columns_.size(); ++column) {
+        if (!wanted_[column]) continue;
+        if (is_kept(row, column)) {
+          ++report_.kept;
+          finish(row, column, read_picture(path_of(row, column)).image);
+        } else {
+          cells.emplace_back(row, column);
+        }
+      }
+    }
+    return cells;
+  }
+
+  // The text says the same settings and adapter files; the base is older than the picture.
+  bool is_kept(size_t row, size_t column) {
+    const fs::path path = path_of(row, column);
+    if (!request_.reuse || !fs::exists(path)) return false;
+    if (!base_written_) base_written_ = base_written(bundle_.path);
+    if (fs::last_write_time(path) < *base_written_) return false;
+    try {
+      return read_png_text(path) == text_of(row, column);
+    } catch (const Error&) {
+      return false;  // not a PNG: drawn again
+    }
+  }
+
   void draw(size_t row, size_t column, StepMeter& meter) {
     AdapterStack& stack = columns_[column].stack;
     const auto attached = stack.attach();
@@ -160,37 +146,61 @@ class Comparison {
       report_.stopped = true;
       return;
     }
-    write_picture(row, column, images[0]);
-    sheet_.rows[row].pictures[column] = std::move(images[0]);
+    write_png(path_of(row, column), images[0], text_of(row, column));
+    finish(row, column, std::move(images[0]));
   }
 
-  void write_picture(size_t row, size_t column, const Image& image) {
-    const SampleRequest one = request_of_one(sample_request(request_, columns_[column]),
-                                             rows_[row].prompt, rows_[row].seed, 0, plan_, bundle_);
-    const fs::path folder = sheet_path_.parent_path() / sheet_path_.stem();
-    std::string number = std::to_string(row);
-    number.insert(0, number.size() < 3 ? 3 - number.size() : 0, '0');
-    const fs::path path =
-        folder / concat(number, "-", rows_[row].seed, "-", columns_[column].file_part, ".png");
-    write_png(path, image, picture_text(one, plan_, bundle_, columns_[column].stack));
-    report_.pictures.push_back(path.string());
+  std::string path_of(size_t row, size_t column) const {
+    return compare_picture_path(request_, row, rows_[row].seed, columns_[column]);
+  }
+
+  PngText text_of(size_t row, size_t column) const {
+    const DrawnColumn& of = columns_[column];
+    const SampleRequest one = request_of_one(sample_request(request_, of), rows_[row].prompt,
+                                             rows_[row].seed, 0, plan_, bundle_);
+    return picture_text(one, plan_, bundle_, of.stack);
+  }
+
+  void finish(size_t row, size_t column, Image image) {
+    pictures_[{row, column}] = path_of(row, column);
     PreviewEvent preview;
     preview.row = static_cast<int64_t>(row);
     preview.column = static_cast<int64_t>(column);
     preview.row_label = concat(rows_[row].prompt, " · seed ", rows_[row].seed);
     preview.column_label = columns_[column].name;
-    preview.image = image;
+    preview.image = std::move(image);
     progress_.on(preview);
+  }
+
+  ComparisonSheet sheet() const {
+    ComparisonSheet sheet;
+    sheet.title = "Comparison";
+    sheet.settings = concat(request_.pretrained_model_name_or_path, " · ", plan_.scheduler_class(),
+                            " · ", plan_.steps, " steps · guidance ", plan_.guidance_scale, " · ",
+                            plan_.width, "x", plan_.height);
+    for (const DrawnColumn& column : columns_) sheet.columns.push_back(column.name);
+    for (size_t row = 0; row < rows_.size(); ++row) {
+      SheetRow& to = sheet.rows.emplace_back();
+      to.prompt = rows_[row].prompt;
+      to.detail = concat("seed ", rows_[row].seed);
+      for (size_t column = 0; column < columns_.size(); ++column) {
+        const auto found = pictures_.find({row, column});
+        SheetCell& cell = to.cells.emplace_back();
+        if (found != pictures_.end()) cell.picture = found->second;
+        for (const AdapterArgument& adapter : columns_[column].adapters)
+          cell.caption = concat("strength ", adapter.strength);
+      }
+    }
+    return sheet;
   }
 
   void write_sheet() {
     nlohmann::json request = compare_fields().to_json(&request_);
-    for (const char* key : {"device", "output"}) request.erase(key);
+    for (const char* key : {"device", "output", "reuse", "only_column"}) request.erase(key);
     const nlohmann::json text = {
         {"what", "compare"}, {"version", program_version()}, {"request", request}};
-    const Font font(asset_path("fonts/DejaVuSans.ttf"));
-    write_png(sheet_path_, contact_sheet(sheet_, font), {{"dorabooth", text.dump()}});
-    report_.sheet = sheet_path_.string();
+    write_comparison_sheet(sheet(), request_.output, {{"dorabooth", text.dump()}});
+    report_.sheet = request_.output;
     progress_.on(SavedEvent{report_.sheet});
   }
 
@@ -198,13 +208,14 @@ class Comparison {
   Progress& progress_;
   std::stop_token stop_;
   Log log_;
-  fs::path sheet_path_;
-  std::vector<Row> rows_;
-  std::vector<Column> columns_;
+  std::vector<CompareRow> rows_;
+  std::vector<DrawnColumn> columns_;
+  std::vector<bool> wanted_;
   SdxlBundle bundle_;
   GenerationPlan plan_;
   PromptCache prompts_;
-  ContactSheet sheet_;
+  std::optional<fs::file_time_type> base_written_;
+  std::map<std::pair<size_t, size_t>, std::string> pictures_;  // by row and column
   CompareReport report_;
 };
 
@@ -212,6 +223,7 @@ class Comparison {
 
 CompareReport compare(const CompareRequest& request, Progress& progress, std::stop_token stop,
                       ResidentBase* resident) {
+  check_sheet_name(request.output);
   return Comparison(request, progress, std::move(stop), resident).run();
 }
 

@@ -97,6 +97,82 @@ TEST_F(Compare, StoppedItKeepsTheSheetOfWhatIsDone) {
   EXPECT_TRUE(fs::exists(report.sheet));
 }
 
+TEST_F(Compare, ReusesWhatWasDrawnWithTheSameSettings) {
+  const std::vector<std::string> pictures = run().pictures;
+  std::vector<std::string> before;
+  for (const std::string& picture : pictures) before.push_back(read_file(picture));
+  recorder_.events.clear();
+  request_.reuse = true;
+  request_.column[1] = "DoRA=" + path("dora.safetensors") + ":0.5";
+  const CompareReport report = run();
+  EXPECT_EQ(report.kept, 4);
+  EXPECT_EQ(report.pictures, pictures);
+  // Two cells of two steps were drawn; all six are shown.
+  EXPECT_EQ(recorder_.all<StartedEvent>().at(0).total, 2 * 2);
+  EXPECT_EQ(recorder_.all<PreviewEvent>().size(), 6u);
+  EXPECT_EQ(read_file(pictures[0]), before[0]);
+  EXPECT_NE(read_file(pictures[2]), before[2]);
+
+  // They are the pictures that a comparison without reuse draws.
+  request_.reuse = false;
+  request_.output = path("fresh/sheet.png");
+  const CompareReport fresh = run();
+  EXPECT_EQ(fresh.kept, 0);
+  for (size_t i = 0; i < pictures.size(); ++i)
+    EXPECT_EQ(read_file(pictures[i]), read_file(fresh.pictures[i])) << pictures[i];
+  EXPECT_EQ(read_file(report.sheet), read_file(fresh.sheet));
+}
+
+TEST_F(Compare, DoesNotReuseWhatAnotherAdapterOfThatNameOrADamagedFileShows) {
+  const std::vector<std::string> pictures = run().pictures;
+  write_random_adapter(path("lora.safetensors"), "lora", false, 2);
+  std::ofstream(pictures[0]) << "not a PNG";
+  request_.reuse = true;
+  EXPECT_EQ(run().kept, 3);  // the other base picture, and both of the DoRA
+}
+
+TEST_F(Compare, DrawsOneColumnAloneAndNoSheet) {
+  request_.only_column = {"DoRA"};
+  const CompareReport report = run();
+  EXPECT_EQ(report.sheet, "");
+  EXPECT_FALSE(fs::exists(request_.output));
+  EXPECT_EQ(report.pictures, (std::vector<std::string>{path("out/sheet/000-0-DoRA.png"),
+                                                       path("out/sheet/001-1-DoRA.png")}));
+  EXPECT_EQ(recorder_.all<StartedEvent>().at(0).total, 2 * 2);
+  EXPECT_EQ(recorder_.all<PreviewEvent>().at(1).row, 1);
+  EXPECT_EQ(recorder_.all<PreviewEvent>().at(1).column, 2);
+
+  // The same bytes as sample's.
+  SampleRequest sampled;
+  static_cast<ModelOptions&>(sampled) = request_;
+  static_cast<SamplingOptions&>(sampled) = request_;
+  sampled.prompt = request_.prompt;
+  sampled.seed = {1};
+  sampled.adapter_path = {path("dora.safetensors") + ":0.75"};
+  sampled.output_dir = path("sampled");
+  const SampleReport again = sample(sampled, recorder_, {});
+  EXPECT_EQ(read_file(again.pictures.at(0).path), read_file(report.pictures[1]));
+
+  request_.only_column = {"DoRa"};
+  EXPECT_NE(message_of([&] { run(); }).find("did you mean 'DoRA'"), std::string::npos);
+}
+
+TEST_F(Compare, WritesAPageWithAllPicturesInIt) {
+  request_.output = path("out/page.html");
+  request_.seed = {0};
+  request_.prompt = {"a <b> & \"c\""};
+  const CompareReport report = run();
+  EXPECT_EQ(report.sheet, request_.output);
+  const std::string html = read_file(report.sheet);
+  EXPECT_EQ(report.pictures.at(0), path("out/page/000-0-base.png"));
+  size_t pictures = 0;
+  for (size_t at = 0; (at = html.find("data:image/png;base64,", at)) != std::string::npos; ++at)
+    ++pictures;
+  EXPECT_EQ(pictures, 3u);
+  EXPECT_NE(html.find("a &lt;b&gt; &amp; &quot;c&quot;"), std::string::npos);
+  EXPECT_NE(html.find("strength 0.75"), std::string::npos);
+}
+
 TEST_F(Compare, SaysWhatIsWrongWithARequest) {
   const CompareRequest good = request_;
   const auto error = [&](auto&& change) {

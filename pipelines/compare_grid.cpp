@@ -1,0 +1,158 @@
+// Texts of the request to rows, columns and file names.
+#include "pipelines/compare_grid.h"
+
+#include <algorithm>
+#include <cctype>
+#include <charconv>
+#include <filesystem>
+#include <map>
+#include <sstream>
+
+#include "src/base/atomic_file.h"
+#include "src/base/error.h"
+
+namespace dorabooth {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr const char* kBaseColumn = "base";
+constexpr const char* kWeights = "pytorch_lora_weights.safetensors";
+constexpr const char* kCheckpoint = "checkpoint-";
+
+std::string trimmed(const std::string& line) {
+  const size_t first = line.find_first_not_of(" \t\r");
+  if (first == std::string::npos) return "";
+  return line.substr(first, line.find_last_not_of(" \t\r") - first + 1);
+}
+
+std::string file_part(const std::string& name) {
+  std::string part = name;
+  for (char& c : part) {
+    const bool plain = std::isalnum(static_cast<unsigned char>(c)) || c == '.' || c == '_';
+    if (!plain) c = '_';
+  }
+  return part;
+}
+
+// The N of checkpoint-N; -1 for another name.
+int64_t checkpoint_step(const std::string& name) {
+  if (name.rfind(kCheckpoint, 0) != 0) return -1;
+  const std::string digits = name.substr(std::string(kCheckpoint).size());
+  int64_t step = -1;
+  const char* end = digits.data() + digits.size();
+  const auto [stop, error] = std::from_chars(digits.data(), end, step);
+  return error == std::errc() && stop == end ? step : -1;
+}
+
+std::vector<AdapterArgument> adapters_of(const CompareRequest& request) {
+  std::vector<std::string> texts = request.column;
+  for (const std::string& run : request.sweep_checkpoints) {
+    const std::vector<std::string> more = checkpoint_columns(run);
+    texts.insert(texts.end(), more.begin(), more.end());
+  }
+  std::vector<AdapterArgument> adapters;
+  for (const std::string& text : texts) {
+    const AdapterArgument adapter = parse_named_adapter(text);
+    if (request.sweep_strength.empty()) {
+      adapters.push_back(adapter);
+      continue;
+    }
+    for (const std::string& swept : strength_columns(adapter, request.sweep_strength))
+      adapters.push_back(parse_named_adapter(swept));
+  }
+  return adapters;
+}
+
+}  // namespace
+
+std::vector<CompareRow> compare_rows(const CompareRequest& request) {
+  std::vector<std::string> prompts = request.prompt;
+  if (request.prompts_file) {
+    std::istringstream lines(read_file(*request.prompts_file));
+    for (std::string line; std::getline(lines, line);) {
+      if (const std::string prompt = trimmed(line); !prompt.empty()) prompts.push_back(prompt);
+    }
+  }
+  if (prompts.empty()) {
+    throw UsageError(request.prompts_file
+                         ? concat("--prompts_file ", *request.prompts_file, " holds no prompt")
+                         : "--prompt or --prompts_file is missing: want at least one prompt");
+  }
+  if (request.seed.empty()) throw UsageError("--seed is empty: want at least one");
+  std::vector<CompareRow> rows;
+  for (const std::string& prompt : prompts) {
+    for (const int64_t seed : request.seed) rows.push_back({prompt, seed});
+  }
+  return rows;
+}
+
+std::vector<CompareColumn> compare_columns(const CompareRequest& request) {
+  std::vector<CompareColumn> columns = {{kBaseColumn, kBaseColumn, {}}};
+  for (const AdapterArgument& adapter : adapters_of(request)) {
+    CompareColumn column{adapter.name, file_part(adapter.name), {adapter}};
+    for (const CompareColumn& other : columns) {
+      if (other.file_part == column.file_part) {
+        throw UsageError(concat("--column: '", other.name, "' and '", column.name,
+                                "' would share their files; give them different names"));
+      }
+    }
+    columns.push_back(std::move(column));
+  }
+  return columns;
+}
+
+std::string compare_picture_path(const CompareRequest& request, size_t row, int64_t seed,
+                                 const CompareColumn& column) {
+  const fs::path output = request.output;
+  std::string number = std::to_string(row);
+  number.insert(0, number.size() < 3 ? 3 - number.size() : 0, '0');
+  const std::string name = concat(number, "-", seed, "-", column.file_part, ".png");
+  return (output.parent_path() / output.stem() / name).string();
+}
+
+std::string column_text(const std::string& name, const AdapterArgument& adapter) {
+  std::string plain = name;
+  std::replace_if(
+      plain.begin(), plain.end(), [](char c) { return c == '=' || c == '/'; }, ' ');
+  return plain + "=" + adapter.text();
+}
+
+std::vector<std::string> strength_columns(const AdapterArgument& adapter,
+                                          const std::vector<double>& strengths) {
+  std::vector<std::string> columns;
+  for (const double strength : strengths) {
+    AdapterArgument one = adapter;
+    one.strength = strength;
+    columns.push_back(column_text(concat(adapter.name, " ", strength), one));
+  }
+  return columns;
+}
+
+std::vector<std::string> checkpoint_columns(const std::string& run_folder) {
+  std::map<std::pair<std::string, int64_t>, std::string> found;  // by adapter's folder and step
+  std::error_code ignored;
+  for (const fs::directory_entry& entry : fs::directory_iterator(run_folder, ignored)) {
+    const int64_t step = checkpoint_step(entry.path().filename().string());
+    if (step < 0 || !entry.is_directory(ignored)) continue;
+    if (fs::exists(entry.path() / kWeights, ignored))
+      found[{"", step}] = (entry.path() / kWeights).string();
+    for (const fs::directory_entry& inside : fs::directory_iterator(entry.path(), ignored)) {
+      if (fs::exists(inside.path() / kWeights, ignored))
+        found[{inside.path().filename().string(), step}] = (inside.path() / kWeights).string();
+    }
+  }
+  if (found.empty()) {
+    throw UsageError(concat(run_folder, ": no ", kCheckpoint, "N with a ", kWeights,
+                            " lies in it: want the output_dir of a training run"));
+  }
+  std::vector<std::string> columns;
+  for (const auto& [key, path] : found) {
+    const std::string name = concat(key.first, key.first.empty() ? "step " : " step ", key.second);
+    columns.push_back(column_text(name, {"", path, 1.0}));
+  }
+  return columns;
+}
+
+}  // namespace dorabooth
