@@ -43,3 +43,9 @@ target_include_directories(imgui_tested SYSTEM PUBLIC "${DORABOOTH_IMGUI_ROOT}/i
 target_compile_definitions(imgui_tested PUBLIC IMGUI_ENABLE_TEST_ENGINE IMGUI_TEST_ENGINE_ENABLE_STD_FUNCTION=1
   IMGUI_TEST_ENGINE_ENABLE_COROUTINE_STDTHREAD_IMPL=1 IMGUI_TEST_ENGINE_ENABLE_IMPLOT=0)
 target_link_libraries(imgui_tested PUBLIC imgui_headers Threads::Threads)
+
+# The window's backends for the tested ImGui: the whole program is driven with them.
+add_library(imgui_tested_window STATIC EXCLUDE_FROM_ALL
+  "${DORABOOTH_IMGUI_ROOT}/imgui/backends/imgui_impl_glfw.cpp"
+  "${DORABOOTH_IMGUI_ROOT}/imgui/backends/imgui_impl_opengl3.cpp")
+target_link_libraries(imgui_tested_window PUBLIC imgui_tested glfw ${CMAKE_DL_LIBS})

@@ -54,6 +54,18 @@ class Program {
     return waitid(P_PID, static_cast<id_t>(process_), &info, WEXITED | WNOHANG | WNOWAIT) != 0 ||
            info.si_pid != 0;
   }
+  // On all its threads so far.
+  double processor_seconds() const {
+    const std::string text = file_text("/proc/" + std::to_string(process_) + "/stat");
+    // The name in brackets may hold anything; the times are fields 14 and 15.
+    std::istringstream fields(text.substr(text.rfind(')') + 2));
+    std::string skipped;
+    for (int i = 3; i < 14; ++i) fields >> skipped;
+    double user = 0;
+    double system = 0;
+    fields >> user >> system;
+    return (user + system) / static_cast<double>(sysconf(_SC_CLK_TCK));
+  }
   void send(int signal_number) const { kill(process_, signal_number); }
 
   Outcome wait() {

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "src/base/atomic_file.h"
 #include "tests/desktop/desk_harness.h"
 
 namespace dorabooth {
@@ -86,6 +87,134 @@ TEST(TrainView, AnUnfinishedRunIsForgotten) {
   DeskHarness desk(state, draw_train);
   desk.drive([](ImGuiTestContext* test) { test->ItemClick("**/Forget it"); });
   EXPECT_FALSE(desk.state.project.unfinished_run);
+}
+
+TEST(TrainView, ARunGoesOnWithTheSettingsItWasStartedWith) {
+  State state = ready_state();
+  state.project.train.rank = 8;
+  reduce(state, TrainAction(StartTraining{}));
+  reduce(state, TrainAction(StopTraining{}));
+  reduce(state, JobId::kTrain, FinishedEvent{"stopped after 3 steps"});
+  reduce(state, FormAction(SetField{FormId::kTrain, "rank", 64}));
+  const Effects effects = reduce(state, TrainAction(ContinueRun{}));
+  ASSERT_EQ(effects.size(), 2u);
+  EXPECT_EQ(std::get<LoadText>(effects[0]).path,
+            state.project.unfinished_run->output_dir + "/metrics.jsonl");
+  EXPECT_TRUE(std::get<LoadText>(effects[0]).may_be_absent);
+  EXPECT_EQ(std::get<RunTraining>(effects[1]).config.rank, 8);
+  EXPECT_EQ(state.project.train.rank, 64);
+}
+
+TEST(TrainView, ARunThatNeverBeganIsNotOfferedToBeContinued) {
+  State state = ready_state();
+  reduce(state, TrainAction(StartTraining{}));
+  reduce(state, JobId::kTrain, FailedEvent{"my_dog: no picture"});
+  EXPECT_FALSE(state.project.unfinished_run);
+  DeskHarness desk(state, draw_train);
+  desk.frames();
+  EXPECT_NE(desk.visible_text().find("failed: my_dog: no picture"), std::string::npos);
+}
+
+TEST(TrainView, CurvesOfAnEarlierSessionComeBackAndGoOn) {
+  State state = ready_state();
+  reduce(state, FileAction(TextLoaded{
+                    TextUse::kMetrics, "metrics.jsonl",
+                    "{\"step\":1,\"lr\":0.1,\"loss\":{\"dora\":3},\"grad_norm\":{\"dora\":1}}\n"
+                    "{\"step\":2,\"lr\":0.1,\"loss\":{\"dora\":2},\"grad_norm\":{\"dora\":null}}\n"
+                    "{\"step\":3,\"lr\":0.1,\"lo"}));
+  reduce(state, JobId::kTrain, StepEvent{2, 4, {{"loss/dora", 5}}, 1, 1});
+  reduce(state, JobId::kTrain, StepEvent{3, 4, {{"loss/dora", 4}}, 1, 1});
+  const Curve& curve = state.train.curves.at("loss/dora");
+  EXPECT_EQ(curve.steps, (std::vector<double>{1, 2, 3}));
+  EXPECT_EQ(curve.values, (std::vector<double>{3, 5, 4}));
+  EXPECT_EQ(state.train.curves.at("grad_norm/dora").values.size(), 1u);
+}
+
+PreviewEvent preview(int64_t step, int64_t row, int64_t column) {
+  PreviewEvent event;
+  event.step = step;
+  event.row = row;
+  event.column = column;
+  event.row_label = "seed " + std::to_string(row);
+  event.column_label = column == 0 ? "lora" : "dora";
+  event.image = Image(64, 64);
+  return event;
+}
+
+TEST(TrainView, PreviewsStandByStepAndAdapter) {
+  State state = ready_state();
+  reduce(state, TrainAction(StartTraining{}));
+  for (const int64_t step : {10, 20}) {
+    for (const int64_t column : {0, 1}) {
+      for (const int64_t row : {0, 1}) reduce(state, JobId::kTrain, preview(step, row, column));
+    }
+  }
+  DeskHarness desk(state, draw_train);
+  desk.drive([](ImGuiTestContext* test) { test->ItemClick("**/Previews"); });
+  EXPECT_EQ(desk.state.train.previews.size(), 8u);
+  EXPECT_EQ(desk.state.train.previews.front().step, 20);
+  EXPECT_GE(desk.textures.uploads, 4);
+  const std::string text = desk.visible_text();
+  EXPECT_LT(text.find("step 20"), text.find("step 10")) << text;
+}
+
+TEST(TrainView, OldPreviewsMakeRoom) {
+  TrainState train;
+  const auto large = std::make_shared<const Image>(1024, 1024);
+  for (int64_t step = 1; step <= 60; ++step) add_preview(train, {step, 0, 0, "", "", large});
+  EXPECT_LE(train.previews.size() * large->rgb_hwc.size(), kPreviewBytes);
+  EXPECT_EQ(train.previews.front().step, 60);
+}
+
+TEST(TrainView, APresetLeavesWhatWasChosen) {
+  State state = state_in("/home/ann");
+  set_base(state.project, "sdxl-base");
+  state.project.train.instance_data_dir = "my_dog";
+  state.train.presets = {state.places.configs + "/quickstart.json"};
+  DeskHarness desk(state, draw_train);
+  desk.drive([](ImGuiTestContext* test) {
+    test->SetRef(test->WindowInfo("Settings").ID);
+    test->ItemClick("##preset");
+    test->ItemClick("//$FOCUSED/quickstart");
+  });
+  ASSERT_TRUE(desk.last_effect<LoadText>());
+  const std::string path = desk.last_effect<LoadText>()->path;
+  reduce(desk.state, FileAction(TextLoaded{TextUse::kPreset, path, read_file(path)}));
+  const TrainConfig& train = desk.state.project.train;
+  EXPECT_EQ(train.max_train_steps, 150);
+  EXPECT_EQ(train.pretrained_model_name_or_path, "sdxl-base");
+  EXPECT_EQ(train.instance_data_dir, "my_dog");
+  EXPECT_FALSE(train.instance_prompt);
+  EXPECT_EQ(train.output_dir, "/home/ann/results/run");
+  reduce(desk.state, AppAction(UndoEdit{}));
+  EXPECT_FALSE(desk.state.project.train.max_train_steps);
+}
+
+TEST(TrainView, SettingsAreSavedAndLoaded) {
+  DeskHarness desk(ready_state(), draw_train);
+  desk.drive([](ImGuiTestContext* test) { test->ItemClick("**/Save..."); });
+  FileQuestion question = desk.last_effect<OpenFileDialog>()->question;
+  desk.state.project.train.rank = 32;
+  const Effects saved = reduce(desk.state, FileAction(FileChosen{question, "/a/dog.json"}));
+  const auto& file = std::get<SaveText>(saved.at(0));
+  desk.state.project.train.rank = 4;
+  reduce(desk.state, FileAction(TextLoaded{TextUse::kTrainConfig, file.path, file.text}));
+  EXPECT_EQ(desk.state.project.train.rank, 32);
+  desk.drive([](ImGuiTestContext* test) { test->ItemClick("**/Load..."); });
+  EXPECT_EQ(desk.last_effect<OpenFileDialog>()->question.use, FileUse::kLoadTrainConfig);
+}
+
+TEST(TrainView, TheAdaptersOfTheLastRunAreKnown) {
+  State state = ready_state();
+  state.project.trained_adapters = {"/old/pytorch_lora_weights.safetensors"};
+  reduce(state, TrainAction(StartTraining{}));
+  const std::string run = state.project.train.output_dir;
+  reduce(state, JobId::kTrain, SavedEvent{run + "/checkpoint-3"});
+  EXPECT_EQ(state.project.trained_adapters.size(), 1u);
+  for (const char* adapter : {"/lora", "/dora"})
+    reduce(state, JobId::kTrain, SavedEvent{run + adapter + "/pytorch_lora_weights.safetensors"});
+  ASSERT_EQ(state.project.trained_adapters.size(), 2u);
+  EXPECT_EQ(state.project.trained_adapters[1], run + "/dora/pytorch_lora_weights.safetensors");
 }
 
 TEST(TrainView, SettingsRestWhileARunIsOn) {

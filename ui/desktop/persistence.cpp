@@ -91,6 +91,7 @@ std::string layout_path(const Places& places) {
 Project new_project(const Places& places) {
   Project project;
   project.train.output_dir = (fs::path(places.results) / "run").string();
+  project.merge.output_dir = (fs::path(places.results) / "merged").string();
   project.compare.output = (fs::path(places.results) / "sheet.png").string();
   return project;
 }

@@ -75,13 +75,15 @@ void draw_trained(const State& state, Actions& actions) {
   for (const std::string& path : state.project.trained_adapters) {
     ImGui::SameLine();
     const std::string name = parse_adapter_argument(path).name;
-    if (ImGui::Button(("Add " + name + "##" + path).c_str())) {
+    ImGui::PushID(path.c_str());
+    if (ImGui::Button(("Add " + name).c_str())) {
       std::vector<std::string> adapters = state.project.merge.adapter_path;
       adapters.push_back(path);
       set_adapters(adapters, actions);
       actions.add(FormAction(EndEdit{}));
     }
     ImGui::SetItemTooltip("%s", path.c_str());
+    ImGui::PopID();
   }
 }
 
@@ -103,7 +105,8 @@ void draw_adapters(const State& state, Actions& actions) {
   draw_trained(state, actions);
   const auto& problems = state.form(FormId::kMerge).problems;
   if (const auto problem = problems.find(kAdapters); problem != problems.end()) {
-    ImGui::PushStyleColor(ImGuiCol_Text, error_text_color());
+    ImGui::PushStyleColor(ImGuiCol_Text,
+                          adapters.empty() ? warning_text_color() : error_text_color());
     ImGui::TextWrapped("%s", problem->second.c_str());
     ImGui::PopStyleColor();
   }
@@ -114,7 +117,7 @@ void draw_plan(const State& state) {
   if (merge.planning) {
     ImGui::TextDisabled("Looking at the files...");
   } else if (!merge.plan.problems.empty()) {
-    ImGui::TextWrapped("Correct what is marked on the left, then merge.");
+    ImGui::TextWrapped("Something is missing or wrong: it is marked beside the settings.");
   } else if (merge.plan.tensors > 0) {
     const bool fits = merge.plan.bytes <= merge.plan.free_bytes;
     if (!fits) ImGui::PushStyleColor(ImGuiCol_Text, error_text_color());
@@ -146,7 +149,7 @@ void draw_result(const MergeReport& report, Actions& actions) {
 void draw_run(const State& state, Actions& actions) {
   const JobState& job = state.jobs[JobId::kMerge];
   ImGui::BeginDisabled(job.active());
-  if (ImGui::Button("Merge")) actions.add(ExportAction(StartMerge{}));
+  if (ImGui::Button("Start merging")) actions.add(ExportAction(StartMerge{}));
   ImGui::EndDisabled();
   ImGui::SameLine();
   ImGui::BeginDisabled(!job.active());

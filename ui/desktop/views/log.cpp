@@ -28,7 +28,7 @@ void draw_filter(const LogState& log, Actions& actions) {
   }
   ImGui::SameLine();
   std::string search = log.filter.search;
-  ImGui::SetNextItemWidth(-16 * ImGui::GetFontSize());
+  ImGui::SetNextItemWidth(-11 * ImGui::GetFontSize());
   if (ImGui::InputTextWithHint("##search", "Search the messages", &search))
     actions.add(AppAction(SearchLog{search}));
   ImGui::SameLine();

@@ -160,10 +160,19 @@ class FormDrawing {
     const auto refused = state_.refused.find(field.name);
     if (refused == state_.refused.end()) {
       const auto problem = state_.problems.find(field.name);
-      if (problem != state_.problems.end()) draw_message(problem->second);
+      if (problem != state_.problems.end()) draw_problem(field, problem->second);
       return;
     }
     draw_message(refused->second.message);
+  }
+
+  // What is not filled in yet is a hint and no error.
+  void draw_problem(const Field& field, const std::string& message) const {
+    const json value = form_.table->get(form_.object, field);
+    if (!value.empty() && value != "") return draw_message(message);
+    ImGui::PushStyleColor(ImGuiCol_Text, warning_text_color());
+    ImGui::TextWrapped("%s", message.c_str());
+    ImGui::PopStyleColor();
   }
 
   static void draw_message(const std::string& message) {

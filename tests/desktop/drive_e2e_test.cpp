@@ -1,0 +1,198 @@
+// The whole program in a real window, from the first start to a merged model, each step verified by
+// what it left behind. DORABOOTH_SCREENSHOTS=FOLDER (scripts/screenshots.sh) trains longer and
+// writes pictures of the windows there; DORABOOTH_WINDOW=WxH@SCALE sets the size.
+#include <gtest/gtest.h>
+
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "src/base/atomic_file.h"
+#include "src/imagefile/image_file.h"
+#include "tests/cli/program.h"
+#include "tests/desktop/program_drive.h"
+#include "ui/desktop/command_line.h"
+
+namespace dorabooth::testing {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string environment(const char* name) {
+  const char* value = std::getenv(name);
+  return value ? value : "";
+}
+
+struct WindowSize {
+  int width = 1280;
+  int height = 720;
+  double scale = 1;
+};
+
+WindowSize window_size() {
+  WindowSize size;
+  const std::string text = environment("DORABOOTH_WINDOW");
+  std::sscanf(text.c_str(), "%dx%d@%lf", &size.width, &size.height, &size.scale);
+  return size;
+}
+
+class Drive : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    if (!VirtualScreen::available()) GTEST_SKIP() << "Xvfb is not installed: scripts/setup.sh";
+    screen_.emplace(window_size().width, window_size().height);
+    run_ = home_.path() / "dorabooth" / "quickstart";
+  }
+
+  // Of the window as it is now, if screenshots are asked for.
+  void screenshot(ProgramDrive& drive, const std::string& name) {
+    if (screenshots_.empty()) return;
+    drive.test->MouseMoveToPos({2, 2});
+    drive.test->Yield(10);
+    std::this_thread::sleep_for(std::chrono::milliseconds(200));
+    write_png(fs::path(screenshots_) / (name + ".png"), screen_->picture());
+  }
+
+  void all(ProgramDrive& drive);
+  void choose_bundled(ProgramDrive& drive);
+  void set_up_training(ProgramDrive& drive);
+  void train(ProgramDrive& drive);
+  void merge(ProgramDrive& drive);
+  void check_saved_project();
+  void check_command_line();
+
+  const std::string screenshots_ = environment("DORABOOTH_SCREENSHOTS");
+  const int steps_ = screenshots_.empty() ? 8 : 120;
+  EmptyHome home_;
+  std::optional<VirtualScreen> screen_;
+  fs::path run_;
+  std::string command_;
+};
+
+void Drive::choose_bundled(ProgramDrive& drive) {
+  drive.open(WindowId::kStart);
+  drive.test->ItemClick("**/Try the bundled base and pictures");
+  ASSERT_TRUE(drive.wait(
+      10, [](const State& s) { return !s.project.train.pretrained_model_name_or_path.empty(); }));
+}
+
+void Drive::set_up_training(ProgramDrive& drive) {
+  drive.open(WindowId::kTrain);
+  drive.set_number("max_train_steps", steps_);
+  drive.switch_on("validation_prompt");
+  drive.set("validation_prompt", "a sks icon of rabbit");
+  drive.set_number("num_validation_images", 1);
+  drive.set_number("validation_steps", steps_ / 2);
+  drive.set_number("validation_inference_steps", screenshots_.empty() ? 2 : 20);
+  drive.set("output_dir", run_.string());
+  drive.test->ItemInputValue("**/##search", "");
+  drive.test->ItemClick("**/Command line");
+  drive.test->ItemClick("**/Copy command");
+  drive.test->Yield(2);
+  command_ = ImGui::GetClipboardText();
+  EXPECT_EQ(command_, train_command(drive.state().project.train));
+  EXPECT_NE(command_.find("--max_train_steps " + std::to_string(steps_)), std::string::npos);
+  drive.test->ItemClick("**/Curves");
+}
+
+void Drive::train(ProgramDrive& drive) {
+  const auto step_of = [](const State& s) {
+    const JobState& job = s.jobs[JobId::kTrain];
+    return job.what == "train" ? job.step : 0;
+  };
+  drive.test->ItemClick("**/Start");
+  ASSERT_TRUE(drive.wait(120, [&](const State& s) { return step_of(s) >= 2; }));
+  drive.test->ItemClick("**/Pause");
+  drive.test->SleepNoSkip(1.5F, 0.05F);  // the step that was on is finished
+  const int64_t paused_at = step_of(drive.state());
+  drive.test->SleepNoSkip(1.5F, 0.05F);
+  EXPECT_EQ(step_of(drive.state()), paused_at);
+  EXPECT_EQ(drive.state().jobs[JobId::kTrain].phase, JobState::Phase::kPaused);
+  drive.test->ItemClick("**/Resume");
+  if (!screenshots_.empty()) {
+    drive.wait(600, [&](const State& s) { return step_of(s) >= steps_ * 3 / 4; });
+    screenshot(drive, "train");
+  }
+  ASSERT_TRUE(drive.wait_finished(JobId::kTrain, 600));
+  EXPECT_EQ(drive.state().train.curves.at("loss/dora").steps.size(),
+            drive.state().train.curves.at("loss/lora").steps.size());
+  EXPECT_EQ(drive.state().train.previews.size(), 4u);  // two steps, two adapters
+  for (const char* adapter : {"lora", "dora"}) {
+    EXPECT_TRUE(fs::exists(run_ / adapter / "pytorch_lora_weights.safetensors"));
+    EXPECT_TRUE(fs::exists(run_ / "samples" / ("step-" + std::to_string(steps_)) /
+                           (std::string(adapter) + "-0.png")));
+  }
+  drive.test->ItemClick("**/Previews");
+  drive.test->Yield(10);
+  screenshot(drive, "previews");
+}
+
+void Drive::merge(ProgramDrive& drive) {
+  const fs::path merged = run_ / "merged";
+  drive.open(WindowId::kExport);
+  const std::string dora = (run_ / "dora" / "pytorch_lora_weights.safetensors").string();
+  ASSERT_TRUE(drive.wait(5, [](const State& s) { return s.project.trained_adapters.size() == 2; }));
+  drive.test->ItemClick("**/Add dora");
+  drive.test->Yield(2);
+  EXPECT_EQ(drive.state().project.merge.adapter_path, std::vector<std::string>{dora});
+  drive.set("output_dir", merged.string());
+  drive.test->ItemInputValue("**/##search", "");
+  ASSERT_TRUE(drive.wait(20, [](const State& s) { return s.export_.plan.tensors > 0; }));
+  EXPECT_GT(drive.state().export_.plan.bytes, 1'000'000u);
+  EXPECT_TRUE(drive.state().form(FormId::kMerge).problems.empty());
+  drive.test->ItemClick("**/Start merging");
+  ASSERT_TRUE(drive.wait_finished(JobId::kMerge, 300));
+  ASSERT_TRUE(drive.state().export_.report);
+  const auto receipt = nlohmann::json::parse(read_file(merged / "merge_receipt.json"));
+  EXPECT_EQ(receipt.at("layers").size(), drive.state().export_.report->layers.size());
+  EXPECT_LT(drive.state().export_.report->largest_forward_error, 2e-3);
+  EXPECT_TRUE(fs::exists(merged / "unet" / "diffusion_pytorch_model.safetensors"));
+  screenshot(drive, "export");
+}
+
+void Drive::check_saved_project() {
+  const auto project =
+      nlohmann::json::parse(read_file(home_.path() / ".config/dorabooth/project.json"));
+  EXPECT_EQ(project.at("train").at("max_train_steps"), steps_);
+  EXPECT_TRUE(project.at("unfinished_run").is_null());
+  EXPECT_EQ(project.at("trained_adapters").size(), 2u);
+}
+
+// What the Train window showed, with another folder for the results, in a process of its own.
+void Drive::check_command_line() {
+  const fs::path other = home_.path() / "by_command";
+  std::string line = command_;
+  const size_t at = line.find(run_.string());
+  ASSERT_NE(at, std::string::npos);
+  line.replace(at, run_.string().size(), other.string());
+  line.replace(0, std::string("dorabooth").size(), (binary_dir() / "dorabooth").string());
+  Program shell({"-c", line}, "/bin/sh");
+  const Outcome outcome = shell.wait();
+  ASSERT_EQ(outcome.status, 0) << outcome.errors;
+  for (const char* adapter : {"lora", "dora"}) {
+    const fs::path file = fs::path(adapter) / "pytorch_lora_weights.safetensors";
+    EXPECT_EQ(read_file(run_ / file), read_file(other / file)) << adapter;
+  }
+}
+
+void Drive::all(ProgramDrive& drive) {
+  for (const auto step :
+       {&Drive::choose_bundled, &Drive::set_up_training, &Drive::train, &Drive::merge}) {
+    (this->*step)(drive);
+    if (HasFatalFailure() || drive.test->IsError()) return;
+  }
+  EXPECT_TRUE(drive.state().log.notices.empty());
+}
+
+TEST_F(Drive, FromTheFirstStartToAMergedModel) {
+  DesktopOptions options;
+  options.width = window_size().width;
+  options.height = window_size().height;
+  options.scale = window_size().scale;
+  run_driven(options, [this](ProgramDrive& drive) { all(drive); });
+  if (HasFatalFailure()) return;
+  check_saved_project();
+  if (screenshots_.empty()) check_command_line();
+}
+
+}  // namespace
+}  // namespace dorabooth::testing

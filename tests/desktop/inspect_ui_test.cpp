@@ -1,0 +1,65 @@
+// The Inspect window.
+#include "ui/desktop/views/inspect.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/desktop/desk_harness.h"
+
+namespace dorabooth {
+namespace {
+
+using testing::DeskHarness;
+using testing::state_in;
+
+State inspected() {
+  State state = state_in("/home/ann");
+  reduce(state, InspectAction(InspectFile{"/a/dora.safetensors"}));
+  InspectReport report;
+  report.kind = "adapter";
+  report.summary = "dora in PEFT names, rank 8";
+  report.facts = {{"ranks", "8"}, {"alphas", "16"}};
+  report.problems = {"a half is missing"};
+  report.json = "{\"kind\": \"adapter\"}";
+  reduce(state, InspectAction(FileInspected{"/a/dora.safetensors", report}));
+  reduce(state, JobId::kInspect, FinishedEvent{""});
+  return state;
+}
+
+TEST(InspectView, ShowsWhatTheFileIsAndWhatIsWrong) {
+  DeskHarness desk(inspected(), draw_inspect);
+  desk.frames();
+  const std::string text = desk.visible_text();
+  for (const char* part : {"/a/dora.safetensors", "dora in PEFT names, rank 8", "ranks", "16",
+                           "Problem: a half is missing"})
+    EXPECT_NE(text.find(part), std::string::npos) << part << "\n" << text;
+}
+
+TEST(InspectView, IsCopiedAsJson) {
+  DeskHarness desk(inspected(), draw_inspect);
+  desk.drive([](ImGuiTestContext* test) { test->ItemClick("Copy as JSON"); });
+  EXPECT_EQ(desk.last_effect<CopyToClipboard>()->text, "{\"kind\": \"adapter\"}");
+}
+
+TEST(InspectView, AsksForAFileAndForAFolder) {
+  DeskHarness desk(state_in("/home/ann"), draw_inspect);
+  desk.drive([](ImGuiTestContext* test) { test->ItemClick("Choose a file..."); });
+  EXPECT_EQ(desk.last_effect<OpenFileDialog>()->question.kind, FileQuestionKind::kOpenFile);
+  desk.drive([](ImGuiTestContext* test) { test->ItemClick("Choose a folder..."); });
+  ASSERT_EQ(desk.last_effect<OpenFileDialog>()->question.kind, FileQuestionKind::kOpenFolder);
+  reduce(desk.state,
+         FileAction(FileChosen{desk.last_effect<OpenFileDialog>()->question, "/a/sdxl"}));
+  EXPECT_EQ(desk.state.inspect.path, "/a/sdxl");
+  EXPECT_TRUE(desk.state.jobs[JobId::kInspect].active());
+}
+
+TEST(InspectView, AnErrorStandsInFull) {
+  State state = state_in("/home/ann");
+  reduce(state, InspectAction(InspectFile{"/a/x.safetensors"}));
+  reduce(state, JobId::kInspect, FailedEvent{"/a/x.safetensors: the header is cut off"});
+  DeskHarness desk(state, draw_inspect);
+  desk.frames();
+  EXPECT_NE(desk.visible_text().find("the header is cut off"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace dorabooth
