@@ -27,7 +27,9 @@ bool replaces(const Event& event, const Event& waiting) {
     const auto* old = std::get_if<PreviewEvent>(&waiting);
     return old && old->row == preview->row && old->column == preview->column;
   }
-  return std::holds_alternative<StepEvent>(event) && std::holds_alternative<StepEvent>(waiting);
+  const auto* step = std::get_if<StepEvent>(&event);
+  const auto* old = std::get_if<StepEvent>(&waiting);
+  return step && old && step->values.empty() && old->values.empty();
 }
 
 }  // namespace
@@ -59,9 +61,11 @@ struct Job::State : Progress {
   }
 
   void put(const Event& event) {
-    for (Event& waiting : mailbox) {
-      if (!replaces(event, waiting)) continue;
-      waiting = event;
+    // What was started later does not send its steps before its start.
+    for (auto waiting = mailbox.rbegin(); waiting != mailbox.rend(); ++waiting) {
+      if (std::holds_alternative<StartedEvent>(*waiting)) break;
+      if (!replaces(event, *waiting)) continue;
+      *waiting = event;
       return;
     }
     mailbox.push_back(event);

@@ -25,7 +25,8 @@ class Job {
   ~Job();
 
   // The events since the last call, in order. A preview that was not drained before the next one of
-  // its cell came is replaced by it, and likewise a step: a slow reader cannot grow memory.
+  // its cell came is replaced by it, and likewise a step without values (those are points of
+  // curves): a slow reader hardly grows memory.
   std::vector<Event> drain();
   // Also ends a pause.
   void request_stop();

@@ -113,8 +113,10 @@ void Drive::train(ProgramDrive& drive) {
     screenshot(drive, "train");
   }
   ASSERT_TRUE(drive.wait_finished(JobId::kTrain, 600));
-  EXPECT_EQ(drive.state().train.curves.at("loss/dora").steps.size(),
-            drive.state().train.curves.at("loss/lora").steps.size());
+  for (const char* curve : {"loss/lora", "loss/dora", "lr", "grad_norm/dora"}) {
+    EXPECT_EQ(drive.state().train.curves.at(curve).steps.size(), static_cast<size_t>(steps_))
+        << curve;
+  }
   EXPECT_EQ(drive.state().train.previews.size(), 4u);  // two steps, two adapters
   for (const char* adapter : {"lora", "dora"}) {
     EXPECT_TRUE(fs::exists(run_ / adapter / "pytorch_lora_weights.safetensors"));

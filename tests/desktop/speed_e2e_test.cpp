@@ -1,16 +1,17 @@
 // What the program costs: time to the first frame, idle time, and the answer to input while a
 // training runs.
-#include <dlfcn.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <cstdlib>
 #include <iostream>
 #include <mutex>
 #include <thread>
 
 #include "tests/cli/program.h"
+#include "tests/desktop/hand.h"
 #include "tests/desktop/program_drive.h"
 
 namespace dorabooth::testing {
@@ -46,14 +47,14 @@ TEST_F(Speed, TheFirstFrameIsThereInASecondAndIdlenessCostsNothing) {
     while (!anything_drawn(screen_->picture()) && seconds_since(start) < 30 && !program.ended())
       std::this_thread::sleep_for(std::chrono::milliseconds(10));
     const double first_frame = seconds_since(start);
-    RecordProperty("first_frame_ms", static_cast<int>(1000 * first_frame));
     if (measured) {
+      std::cout << "first frame: " << 1000 * first_frame << " ms\n";
       EXPECT_LT(first_frame, 1.0);
       std::this_thread::sleep_for(std::chrono::seconds(3));
       const double before = program.processor_seconds();
       std::this_thread::sleep_for(std::chrono::seconds(5));
       const double share = (program.processor_seconds() - before) / 5;
-      RecordProperty("idle_percent", std::to_string(100 * share));
+      std::cout << "idle: " << 100 * share << " % of a core\n";
       EXPECT_LT(share, 0.02);
     }
     program.send(SIGKILL);
@@ -62,42 +63,6 @@ TEST_F(Speed, TheFirstFrameIsThereInASecondAndIdlenessCostsNothing) {
       std::this_thread::sleep_for(std::chrono::milliseconds(10));
   }
 }
-
-struct Display;  // X11's
-
-// Moves the pointer through the X server, as a hand does: the program sees no difference.
-class Hand {
- public:
-  explicit Hand(const std::string& display) {
-    x11_ = dlopen("libX11.so.6", RTLD_NOW);
-    xtst_ = dlopen("libXtst.so.6", RTLD_NOW);
-    if (!x11_ || !xtst_) return;
-    auto* open = function<Display*(const char*)>(x11_, "XOpenDisplay");
-    display_ = open(display.c_str());
-  }
-  ~Hand() {
-    if (display_) function<int(Display*)>(x11_, "XCloseDisplay")(display_);
-  }
-  Hand(const Hand&) = delete;
-  Hand& operator=(const Hand&) = delete;
-
-  bool there() const { return display_ != nullptr; }
-  void move(int x, int y) {
-    function<int(Display*, int, int, int, unsigned long)>(xtst_, "XTestFakeMotionEvent")(
-        display_, -1, x, y, 0);
-    function<int(Display*)>(x11_, "XFlush")(display_);
-  }
-
- private:
-  template <typename Signature>
-  static Signature* function(void* library, const char* name) {
-    return reinterpret_cast<Signature*>(dlsym(library, name));
-  }
-
-  void* x11_ = nullptr;
-  void* xtst_ = nullptr;
-  Display* display_ = nullptr;
-};
 
 // Where the pointer was sent and when; the frame that has it there is the answer.
 class Answers {
@@ -152,6 +117,17 @@ TrainConfig twin_run(const Places& places, const std::filesystem::path& output) 
 }
 
 TEST_F(Speed, InputIsAnsweredInATenthOfASecondWhileATrainingRuns) {
+  // OpenMP reads its number of threads once: the same test in a process with two of them.
+  if (std::string(std::getenv("OMP_NUM_THREADS") ? std::getenv("OMP_NUM_THREADS") : "") != "2") {
+    setenv("OMP_NUM_THREADS", "2", 1);
+    const auto* info = ::testing::UnitTest::GetInstance()->current_test_info();
+    Program again({std::string("--gtest_filter=") + info->test_suite_name() + "." + info->name()},
+                  "/proc/self/exe");
+    const Outcome outcome = again.wait();
+    std::cout << outcome.out;
+    EXPECT_EQ(outcome.status, 0) << outcome.errors;
+    return;
+  }
   Hand hand(screen_->display());
   if (!hand.there()) GTEST_SKIP() << "libXtst is not installed (it comes with xdotool)";
   DesktopOptions options;
@@ -186,7 +162,6 @@ TEST_F(Speed, InputIsAnsweredInATenthOfASecondWhileATrainingRuns) {
   ASSERT_GE(seconds.size(), 50u);
   std::sort(seconds.begin(), seconds.end());
   const double late = seconds[seconds.size() * 95 / 100];
-  RecordProperty("answer_ms_p95", static_cast<int>(1000 * late));
   std::cout << "answer: median " << 1000 * seconds[seconds.size() / 2] << " ms, 95th percentile "
             << 1000 * late << " ms\n";
   EXPECT_LT(late, 0.1);

@@ -36,7 +36,7 @@ std::string program_path() {
   dup2(nothing, STDERR_FILENO);
   const std::string number = std::to_string(display_file);
   execl(path.c_str(), "Xvfb", "-displayfd", number.c_str(), "-screen", "0", size.c_str(), "-fbdir",
-        folder.c_str(), "-nolisten", "tcp", static_cast<char*>(nullptr));
+        folder.c_str(), "-nocursor", "-nolisten", "tcp", static_cast<char*>(nullptr));
   _exit(127);
 }
 
@@ -61,12 +61,12 @@ VirtualScreen::VirtualScreen(int width, int height) {
     become_server(program_path(), size, folder_.path().string(), ends[1]);
   }
   close(ends[1]);
-  // Written once the server takes connections.
-  char digits[16] = {};
-  const ssize_t got = read(ends[0], digits, sizeof(digits) - 1);
+  // A line, written once the server takes connections; read whole, or its end would be a SIGPIPE.
+  std::string line;
+  for (char c = 0; line.find('\n') == std::string::npos && read(ends[0], &c, 1) == 1;) line += c;
   close(ends[0]);
-  if (got <= 0) throw std::runtime_error("Xvfb did not start");
-  display_ = ":" + std::to_string(std::atoi(digits));
+  if (line.empty()) throw std::runtime_error("Xvfb did not start");
+  display_ = ":" + std::to_string(std::stoi(line));
   setenv("DISPLAY", display_.c_str(), 1);
 }
 

@@ -53,6 +53,21 @@ TEST(Job, AnUnreadPreviewOfACellIsReplaced) {
   EXPECT_EQ(std::get<PreviewEvent>(events[2]).image.rgb_hwc[0], 99);
 }
 
+TEST(Job, StepsWithValuesAreKeptAndNoStepComesBeforeItsStart) {
+  Job job([](Progress& progress, std::stop_token) {
+    for (int i = 1; i <= 3; ++i) progress.on(StepEvent{i, 3, {}, 0, 0});
+    progress.on(StartedEvent{"train", 2});
+    for (int i = 1; i <= 2; ++i) progress.on(StepEvent{i, 2, {{"loss", 0.5}}, 0, 0});
+    return std::string();
+  });
+  const auto events = wait_and_drain(job);
+  ASSERT_EQ(events.size(), 5u);
+  EXPECT_EQ(std::get<StepEvent>(events[0]).step, 3);
+  EXPECT_EQ(std::get<StartedEvent>(events[1]).what, "train");
+  EXPECT_EQ(std::get<StepEvent>(events[2]).step, 1);
+  EXPECT_EQ(std::get<StepEvent>(events[3]).step, 2);
+}
+
 TEST(Job, StopsItsWorkWhenAskedTo) {
   Job job([](Progress&, std::stop_token stop) {
     while (!stop.stop_requested()) std::this_thread::yield();

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "pipelines/adapter_argument.h"
+#include "src/base/atomic_file.h"
 #include "ui/desktop/theme.h"
 #include "ui/desktop/widgets/form.h"
 #include "ui/desktop/widgets/job_line.h"
@@ -18,14 +19,6 @@ namespace dorabooth {
 namespace {
 
 constexpr const char* kAdapters = "adapter_path";
-
-// "1.4 GB"
-std::string size_text(uint64_t bytes) {
-  char text[40];
-  std::snprintf(text, sizeof(text), bytes < 100'000'000 ? "%.2f GB" : "%.1f GB",
-                static_cast<double>(bytes) / 1e9);
-  return text;
-}
 
 void set_adapters(const std::vector<std::string>& adapters, Actions& actions) {
   actions.add(FormAction(SetField{FormId::kMerge, kAdapters, adapters}));
@@ -123,8 +116,8 @@ void draw_plan(const State& state) {
     if (!fits) ImGui::PushStyleColor(ImGuiCol_Text, error_text_color());
     ImGui::TextWrapped("%lld tensors, %s to be written; %s are free there%s",
                        static_cast<long long>(merge.plan.tensors),
-                       size_text(merge.plan.bytes).c_str(),
-                       size_text(merge.plan.free_bytes).c_str(), fits ? "." : ": too little.");
+                       bytes_text(merge.plan.bytes).c_str(),
+                       bytes_text(merge.plan.free_bytes).c_str(), fits ? "." : ": too little.");
     if (!fits) ImGui::PopStyleColor();
   }
 }

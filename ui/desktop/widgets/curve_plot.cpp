@@ -14,7 +14,7 @@ void draw_line(const std::string& label, const Curve& curve, int color, float al
   ImPlotSpec spec;
   spec.LineColor = ImPlot::GetColormapColor(color);
   spec.LineColor.w = alpha;
-  spec.LineWeight = weight;
+  spec.LineWeight = weight * ImGui::GetFontSize() / 15;
   ImPlot::PlotLine(label.c_str(), curve.steps.data(), curve.values.data(),
                    static_cast<int>(curve.values.size()), spec);
 }
