@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdio>
+#include <cstdlib>
 #include <nlohmann/json.hpp>
 
 #include "src/base/atomic_file.h"
@@ -57,6 +58,8 @@ class Drive : public ::testing::Test {
   void set_up_training(ProgramDrive& drive);
   void train(ProgramDrive& drive);
   void merge(ProgramDrive& drive);
+  // On the screen, by its colour.
+  void check_progress_bar(double share);
   void check_saved_project();
   void check_command_line();
 
@@ -107,6 +110,7 @@ void Drive::train(ProgramDrive& drive) {
   drive.test->SleepNoSkip(1.5F, 0.05F);
   EXPECT_EQ(step_of(drive.state()), paused_at);
   EXPECT_EQ(drive.state().jobs[JobId::kTrain].phase, JobState::Phase::kPaused);
+  check_progress_bar(static_cast<double>(paused_at) / steps_);
   drive.test->ItemClick("**/Resume");
   if (!screenshots_.empty()) {
     drive.wait(600, [&](const State& s) { return step_of(s) >= steps_ * 3 / 4; });
@@ -126,6 +130,32 @@ void Drive::train(ProgramDrive& drive) {
   drive.test->ItemClick("**/Previews");
   drive.test->Yield(10);
   screenshot(drive, "previews");
+}
+
+void Drive::check_progress_bar(double share) {
+  const Image seen = screen_->picture();
+  const auto differs = [](const uint8_t* a, const uint8_t* b) {
+    return std::abs(a[0] - b[0]) + std::abs(a[1] - b[1]) + std::abs(a[2] - b[2]) > 12;
+  };
+  const uint8_t accent[] = {89, 166, 250};
+  int longest = 0;
+  int whole = 0;
+  for (int y = 0; y < seen.height; ++y) {
+    int x = seen.width / 3;  // right of the settings
+    while (x < seen.width && differs(seen.pixel(x, y), accent)) ++x;
+    const int start = x;
+    while (x < seen.width && !differs(seen.pixel(x, y), accent)) ++x;
+    const int end = x;
+    // Behind the bar lies the part that is still to come, of one colour.
+    while (x < seen.width && end + 2 < seen.width &&
+           !differs(seen.pixel(x, y), seen.pixel(std::min(end + 2, seen.width - 1), y)))
+      ++x;
+    if (end - start <= longest) continue;
+    longest = end - start;
+    whole = x - start;
+  }
+  ASSERT_GT(whole, seen.width / 4);
+  EXPECT_NEAR(static_cast<double>(longest) / whole, share, 0.03);
 }
 
 void Drive::merge(ProgramDrive& drive) {

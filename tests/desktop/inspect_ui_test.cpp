@@ -3,13 +3,20 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <thread>
+
+#include "src/base/atomic_file.h"
 #include "tests/desktop/desk_harness.h"
+#include "tests/support/fixtures.h"
+#include "ui/desktop/desk.h"
 
 namespace dorabooth {
 namespace {
 
 using testing::DeskHarness;
 using testing::state_in;
+using testing::TemporaryFolder;
 
 State inspected() {
   State state = state_in("/home/ann");
@@ -50,6 +57,25 @@ TEST(InspectView, AsksForAFileAndForAFolder) {
          FileAction(FileChosen{desk.last_effect<OpenFileDialog>()->question, "/a/sdxl"}));
   EXPECT_EQ(desk.state.inspect.path, "/a/sdxl");
   EXPECT_TRUE(desk.state.jobs[JobId::kInspect].active());
+}
+
+TEST(InspectView, ADroppedModelFolderIsInspected) {
+  const TemporaryFolder folder;
+  write_file_atomically(folder.path() / "model_index.json", "{}");
+  Pipelines pipelines;
+  pipelines.inspect = [](const InspectRequest&) {
+    InspectReport report;
+    report.summary = "a base";
+    return report;
+  };
+  Desk desk(state_in(folder.path()), pipelines, {}, nullptr);
+  desk.act(FileAction(FilesDropped{{folder.path().string()}}));
+  for (int i = 0; i < 5000 && desk.state().inspect.summary.empty(); ++i) {
+    desk.advance(i);
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  EXPECT_EQ(desk.state().inspect.summary, "a base");
+  EXPECT_TRUE(desk.state().project.train.instance_data_dir.empty());
 }
 
 TEST(InspectView, AnErrorStandsInFull) {

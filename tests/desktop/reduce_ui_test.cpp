@@ -124,6 +124,8 @@ TEST(Reduce, DroppedFilesGoWhereTheyBelong) {
   EXPECT_EQ(std::get<RunInspect>(effects.at(0)).request.path, "/a/dora.safetensors");
   EXPECT_EQ(state.focus, WindowId::kInspect);
   effects = reduce(state, FileAction(FilesDropped{{"/a/my_dog"}}));
+  EXPECT_EQ(std::get<LookAtFolder>(effects.at(0)).folder, "/a/my_dog");
+  effects = reduce(state, FileAction(FolderLooked{"/a/my_dog", false}));
   EXPECT_EQ(std::get<RunReadDataset>(effects.at(0)).folder, "/a/my_dog");
   EXPECT_EQ(state.project.train.instance_data_dir, "/a/my_dog");
 }

@@ -60,6 +60,10 @@ struct SaveText {
   std::string path;
   std::string text;
 };
+// Whether it holds a model or pictures.
+struct LookAtFolder {
+  std::string folder;
+};
 struct ListFolder {
   std::string folder;
 };
@@ -73,9 +77,10 @@ struct CopyToClipboard {
 };
 struct CloseProgram {};
 
-using Effect = std::variant<RunTraining, RunCompare, RunMerge, PlanMerge, RunInspect,
-                            RunReadDataset, StopJob, PauseJob, ResumeJob, LoadText, SaveText,
-                            ListFolder, OpenFileDialog, CopyToClipboard, CloseProgram>;
+using Effect =
+    std::variant<RunTraining, RunCompare, RunMerge, PlanMerge, RunInspect, RunReadDataset, StopJob,
+                 PauseJob, ResumeJob, LoadText, SaveText, ListFolder, LookAtFolder, OpenFileDialog,
+                 CopyToClipboard, CloseProgram>;
 using Effects = std::vector<Effect>;
 
 }  // namespace dorabooth

@@ -51,6 +51,18 @@ std::vector<FolderEntry> list_folder(const std::string& folder) {
   return entries;
 }
 
+// As diffusers and PEFT name their folders' files.
+bool holds_model(const fs::path& folder) {
+  if (!fs::is_directory(folder)) return false;
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
+    const fs::path name = entry.path().filename();
+    if (name == "model_index.json" || name == "adapter_config.json" ||
+        name.extension() == ".safetensors")
+      return true;
+  }
+  return false;
+}
+
 void save(const SaveText& file) {
   const fs::path folder = fs::path(file.path).parent_path();
   if (!folder.empty()) fs::create_directories(folder);
@@ -177,6 +189,11 @@ void EffectRunner::run_files(const Effect& effect) {
             });
           },
           [&](const SaveText& file) { files_.add([file] { save(file); }); },
+          [&](const LookAtFolder& look) {
+            files_.add([this, look] {
+              mailbox_.post(FileAction(FolderLooked{look.folder, holds_model(look.folder)}));
+            });
+          },
           [&](const ListFolder& list) {
             files_.add([this, list] {
               mailbox_.post(FileAction(FolderListed{list.folder, list_folder(list.folder)}));

@@ -28,6 +28,11 @@ struct TextLoaded {
 struct FilesDropped {
   std::vector<std::string> paths;
 };
+// What LookAtFolder found a dropped folder to be.
+struct FolderLooked {
+  std::string folder;
+  bool model = false;  // a base or an adapter; else pictures
+};
 
 // The built-in picker.
 struct PickerOpened {
@@ -47,7 +52,8 @@ struct FolderListed {
   std::vector<FolderEntry> entries;
 };
 
-using FileAction = std::variant<NewProject, AskForFile, FileChosen, TextLoaded, FilesDropped,
-                                PickerOpened, PickerGo, PickerName, PickerClosed, FolderListed>;
+using FileAction =
+    std::variant<NewProject, AskForFile, FileChosen, TextLoaded, FilesDropped, FolderLooked,
+                 PickerOpened, PickerGo, PickerName, PickerClosed, FolderListed>;
 
 }  // namespace dorabooth

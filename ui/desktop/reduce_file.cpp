@@ -118,7 +118,7 @@ bool has_ending(const std::string& path, const char* ending) {
 Effects take_dropped(State& state, const std::string& path) {
   if (has_ending(path, ".safetensors")) return reduce_inspect(state, InspectFile{path});
   if (has_ending(path, ".json")) return {LoadText{TextUse::kTrainConfig, path}};
-  return reduce_start(state, ChooseDataset{path});
+  return {LookAtFolder{path}};
 }
 
 Effects list_picker_folder(State& state, const std::string& folder) {
@@ -169,6 +169,10 @@ Effects reduce_file(State& state, const FileAction& action) {
               for (Effect& effect : take_dropped(state, path)) all.push_back(std::move(effect));
             }
             return all;
+          },
+          [&](const FolderLooked& looked) {
+            return looked.model ? reduce_inspect(state, InspectFile{looked.folder})
+                                : reduce_start(state, ChooseDataset{looked.folder});
           },
           [&](const PickerOpened& opened) { return open_picker(state, opened.question); },
           [&](const PickerGo& go) { return list_picker_folder(state, go.folder); },
