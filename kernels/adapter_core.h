@@ -230,6 +230,39 @@ struct DropoutMaskArgs {
   ElementType type = ElementType::kFloat32;
 };
 
+// NF4 in bitsandbytes' layout: the matrix flattened by rows in blocks of kNf4Block elements, a
+// block's largest absolute value, and 4 bits an element, the first of two in a byte's high half. A
+// block of zeros is 0 times anything. An odd last byte's low half is zero's index.
+inline constexpr int64_t kNf4Block = 64;
+
+struct Nf4QuantizeArgs {
+  Execution on;
+  const void* weight = nullptr;  // [count] of `type`, finite
+  ElementType type = ElementType::kFloat32;
+  int64_t count = 0;
+  uint8_t* packed = nullptr;  // [(count + 1) / 2]
+  float* absmax = nullptr;    // [ceil(count / kNf4Block)]
+};
+
+// Elements [first, first + count): value · absmax of its block with one rounding to `type`. With
+// double quantisation (absmax null) the absmax of block i is
+//   nested_code[absmax_index[i]]·nested_absmax[i / kNf4NestedBlock] + offset, two roundings.
+inline constexpr int64_t kNf4NestedBlock = 256;
+
+struct Nf4DequantizeArgs {
+  Execution on;
+  const uint8_t* packed = nullptr;  // from the matrix's first element on
+  const float* absmax = nullptr;    // from the first block on, or null
+  const uint8_t* absmax_index = nullptr;
+  const float* nested_absmax = nullptr;
+  const float* nested_code = nullptr;  // [256]
+  float offset = 0.0f;
+  int64_t first = 0;
+  int64_t count = 0;
+  void* values = nullptr;  // [count] of `type`
+  ElementType type = ElementType::kFloat32;
+};
+
 struct AdapterCore {
   const char* name;  // "cpu", "emulated", "cuda"
   void (*square_sum_rows)(const SquareSumRowsArgs&);
@@ -242,13 +275,15 @@ struct AdapterCore {
   void (*l2_norm)(const L2NormArgs&);
   void (*scale)(const ScaleArgs&);
   void (*dropout_mask)(const DropoutMaskArgs&);
+  void (*nf4_quantize)(const Nf4QuantizeArgs&);
+  void (*nf4_dequantize)(const Nf4DequantizeArgs&);
 };
 
 // The vectorised CPU twins: the product path without a GPU.
 const AdapterCore& cpu_core();
 
 // Raised with every change of the structs above: the CUDA object is opened at run time.
-inline constexpr int32_t kAdapterCoreVersion = 2;
+inline constexpr int32_t kAdapterCoreVersion = 3;
 
 }  // namespace dorabooth
 

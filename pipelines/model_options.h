@@ -18,6 +18,7 @@ struct ModelOptions {
   std::string device = "auto";
   std::optional<std::string>
       dtype;  // of UNet and text encoders; absent: fp32 on a CPU, fp16 on CUDA
+  std::string base_quantization = "none";
 };
 
 // Without `dtype`, which training calls mixed_precision.
@@ -30,6 +31,10 @@ void add_model_fields(FieldList<T>& f) {
   f.add("config_dir", &ModelOptions::config_dir,
         "Folder with the component configs of a single file whose numbers are not SDXL's.");
   f.add("device", &ModelOptions::device, "auto, cpu, cuda or cuda:N.");
+  f.add("base_quantization", &ModelOptions::base_quantization,
+        "Storage of the large frozen matrices in memory: nf4 takes a quarter of half precision "
+        "(QLoRA, QDoRA) and rounds them to 16 values a block of 64.")
+      .one_of({"none", "nf4"});
 }
 
 template <typename T>

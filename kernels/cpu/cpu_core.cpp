@@ -16,6 +16,8 @@ const AdapterCore& cpu_core() {
       cpu::l2_norm,
       cpu::scale,
       cpu::dropout_mask,
+      cpu::nf4_quantize,
+      cpu::nf4_dequantize,
   };
   return kCore;
 }

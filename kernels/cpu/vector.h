@@ -70,5 +70,7 @@ void adamw(const AdamWArgs& args);
 void l2_norm(const L2NormArgs& args);
 void scale(const ScaleArgs& args);
 void dropout_mask(const DropoutMaskArgs& args);
+void nf4_quantize(const Nf4QuantizeArgs& args);
+void nf4_dequantize(const Nf4DequantizeArgs& args);
 
 }  // namespace dorabooth::cpu

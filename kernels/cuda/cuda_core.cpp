@@ -6,9 +6,9 @@ namespace dorabooth::gpu {
 namespace {
 
 constexpr AdapterCore kCore = {
-    "cuda",           square_sum_rows, row_norm,           compose_forward,
-    compose_backward, merge_rows,      column_square_sums, adamw,
-    l2_norm,          scale,           dropout_mask,
+    "cuda",       square_sum_rows,    row_norm,       compose_forward, compose_backward,
+    merge_rows,   column_square_sums, adamw,          l2_norm,         scale,
+    dropout_mask, nf4_quantize,       nf4_dequantize,
 };
 
 }  // namespace

@@ -27,6 +27,8 @@ constexpr AdapterCore kCore = {
     run<kOrder, gpu::l2_norm, L2NormArgs>,
     run<kOrder, gpu::scale, ScaleArgs>,
     run<kOrder, gpu::dropout_mask, DropoutMaskArgs>,
+    run<kOrder, gpu::nf4_quantize, Nf4QuantizeArgs>,
+    run<kOrder, gpu::nf4_dequantize, Nf4DequantizeArgs>,
 };
 
 }  // namespace

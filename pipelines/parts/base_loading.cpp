@@ -21,8 +21,12 @@ json file_stamp(const fs::directory_entry& entry) {
 
 // Equal for equal options while no file of the base was written.
 std::string key_of(const ModelOptions& options) {
-  json key = {options.pretrained_model_name_or_path, options.variant.value_or(""),
-              options.config_dir.value_or(""), options.device, options.dtype.value_or("")};
+  json key = {options.pretrained_model_name_or_path,
+              options.variant.value_or(""),
+              options.config_dir.value_or(""),
+              options.device,
+              options.dtype.value_or(""),
+              options.base_quantization};
   const fs::directory_entry base(options.pretrained_model_name_or_path);
   if (base.is_regular_file()) {
     key.push_back(file_stamp(base));
@@ -67,6 +71,7 @@ SdxlBundle load_base(const ModelOptions& options, const Log& log,
   load.variant = options.variant.value_or("");
   load.config_dir = options.config_dir.value_or("");
   load.components = components;
+  load.nf4 = options.base_quantization == "nf4";
   return load_bundle(options.pretrained_model_name_or_path, load, log);
 }
 

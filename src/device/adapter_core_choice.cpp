@@ -30,6 +30,8 @@ constexpr AdapterCore kMetaCore = {
     nothing<L2NormArgs>,
     nothing<ScaleArgs>,
     nothing<DropoutMaskArgs>,
+    nothing<Nf4QuantizeArgs>,
+    nothing<Nf4DequantizeArgs>,
 };
 
 }  // namespace

@@ -26,6 +26,8 @@ struct LoadOptions {
   std::set<Component> components = {kComponents.begin(), kComponents.end()};
   // False: parameters are never read-only mapped memory (for training the base itself).
   bool in_place = true;
+  // UNet and text encoders keep the matrices of their transformer blocks in NF4.
+  bool nf4 = false;
 };
 
 struct SdxlBundle {

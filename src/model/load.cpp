@@ -7,8 +7,11 @@
 #include <unordered_set>
 
 #include "src/base/error.h"
+#include "src/device/adapter_core_choice.h"
 #include "src/nn/layer.h"
+#include "src/nn/linear.h"
 #include "src/ops/tensor_bytes.h"
+#include "src/quant/nf4.h"
 
 namespace dorabooth {
 
@@ -54,6 +57,16 @@ bool is_window(const std::vector<int64_t>& shape) {
   return shape.size() == 4 && shape[2] * shape[3] > 1;
 }
 
+// The matrices of the transformer blocks, with the projections around them: nearly all of an SDXL
+// base that is no convolution. Norms, biases, embeddings and the resnets' stay as they are.
+nn::Linear* quantized_layer(const nn::LayerParameter& parameter) {
+  const std::string& name = parameter.full_name;
+  const bool in_block = name.find("attentions.") != std::string::npos ||
+                        name.find("encoder.layers.") != std::string::npos;
+  if (!in_block || parameter.name != "weight") return nullptr;
+  return dynamic_cast<nn::Linear*>(parameter.layer);
+}
+
 }  // namespace
 
 void load_weights(torch::nn::Module& module, const Weights& weights, const LoadTarget& target) {
@@ -61,6 +74,13 @@ void load_weights(torch::nn::Module& module, const Weights& weights, const LoadT
   check_both_ways(parameters, weights);
   for (const nn::LayerParameter& parameter : parameters) {
     const StoredTensor& stored = weights.at(parameter.full_name);
+    nn::Linear* linear = target.nf4 ? quantized_layer(parameter) : nullptr;
+    if (linear) {
+      linear->set_weight(
+          std::make_shared<Nf4Weight>(weights.copy(stored.name, target.dtype, target.device),
+                                      /*double_quantization=*/true, adapter_core(target.device)));
+      continue;
+    }
     const bool mapped = target.in_place && target.device.is_cpu() && !is_window(stored.shape) &&
                         scalar_type(stored.entry->dtype) == target.dtype;
     parameter.layer->assign(parameter.name,

@@ -13,6 +13,8 @@ struct LoadTarget {
   // Tensors that have this dtype already are used where they lie, in the mapped file: read-only
   // memory. False for a model that trains itself.
   bool in_place = true;
+  // Linear weights of the transformer blocks are stored in NF4 (src/quant/nf4.h).
+  bool nf4 = false;
 };
 
 // Every parameter under `module` is replaced. Missing, left-over and mis-shaped tensors are one

@@ -20,8 +20,22 @@ Linear::Linear(int64_t in_features, int64_t out_features, bool bias,
 }
 
 void Linear::on_assigned() {
-  weight_ = std::make_shared<DenseWeight>(value("weight"));
+  const at::Tensor& weight = value("weight");
+  if (!placeholder_.defined() || !weight.is_same(placeholder_)) {
+    weight_ = std::make_shared<DenseWeight>(weight);
+  }
   bias_ = value("bias");
+}
+
+void Linear::set_weight(std::shared_ptr<const FrozenWeight> weight) {
+  if (weight->out_features() != out_features_ || weight->in_features() != in_features_) {
+    fail("weight: want ", shape_text({out_features_, in_features_}), ", got ",
+         shape_text({weight->out_features(), weight->in_features()}));
+  }
+  placeholder_ =
+      at::empty({out_features_, in_features_}, value("weight").options().device(at::kMeta));
+  assign("weight", placeholder_);
+  weight_ = std::move(weight);
 }
 
 at::Tensor Linear::forward(const at::Tensor& x) {

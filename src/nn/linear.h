@@ -36,6 +36,8 @@ class Linear : public Layer {
   at::Tensor forward(const at::Tensor& x);
 
   const std::shared_ptr<const FrozenWeight>& weight() const { return weight_; }
+  // Another storage of the weight; the parameter becomes a shape without memory.
+  void set_weight(std::shared_ptr<const FrozenWeight> weight);
   const at::Tensor& bias() const { return bias_; }
   int64_t in_features() const { return in_features_; }
   int64_t out_features() const { return out_features_; }
@@ -52,6 +54,7 @@ class Linear : public Layer {
   int64_t in_features_;
   int64_t out_features_;
   std::shared_ptr<const FrozenWeight> weight_;
+  at::Tensor placeholder_;  // the parameter while the weight is stored elsewhere
   at::Tensor bias_;
   std::vector<LinearAdapter*> slots_;
 };

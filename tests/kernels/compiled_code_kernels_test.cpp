@@ -82,6 +82,7 @@ TEST_P(CompiledKernels, LoadAndStore128BitsAtOnce) {
       {"merge", {"merge_rows_kernelILi8E"}},
       {"optimizer", {"adamw_kernelILi4E", "square_sums_kernelILi4E", "scale_kernelILi4E"}},
       {"dropout", {}},
+      {"nf4", {"nf4_quantize_kernelILi8E", "nf4_dequantize_kernelILb1E"}},
   };
   static const std::regex wide(
       "ld\\.global(\\.nc)?\\.v4\\.[bufs]32|ld\\.global(\\.nc)?\\.v2\\.[bufs]64");
@@ -93,7 +94,8 @@ TEST_P(CompiledKernels, LoadAndStore128BitsAtOnce) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Files, CompiledKernels,
-                         ::testing::Values("norms", "compose", "merge", "optimizer", "dropout"));
+                         ::testing::Values("norms", "compose", "merge", "optimizer", "dropout",
+                                           "nf4"));
 
 }  // namespace
 }  // namespace dorabooth::testing

@@ -1,0 +1,97 @@
+// QLoRA and QDoRA: adapters over a base whose large matrices lie in NF4.
+#include <cmath>
+
+#include "pipelines/sample.h"
+#include "src/quant/nf4.h"
+#include "tests/pipelines/training_runs.h"
+
+namespace dorabooth::testing {
+namespace {
+
+class TrainingOverNf4 : public TrainingTest {
+ protected:
+  TrainingOverNf4() {
+    config_.base_quantization = "nf4";
+    config_.adapter = {"both"};
+  }
+};
+
+TEST_F(TrainingOverNf4, FollowsTheRunOverTheWholeBase) {
+  const TrainReport report = train_into("nf4", config_);
+  ASSERT_EQ(report.adapters.size(), 2u);
+  config_.base_quantization = "none";
+  train_into("whole", config_);
+  const auto quantized = metrics("nf4");
+  const auto whole = metrics("whole");
+  ASSERT_EQ(quantized.size(), whole.size());
+  for (size_t i = 0; i < whole.size(); ++i) {
+    for (const char* kind : {"lora", "dora"}) {
+      const double own = quantized[i]["loss"][kind].get<double>();
+      const double reference = whole[i]["loss"][kind].get<double>();
+      EXPECT_NE(own, reference);
+      EXPECT_NEAR(own, reference, 0.25 * reference) << kind << ", step " << i;
+    }
+  }
+  EXPECT_TRUE(warnings().empty());
+}
+
+TEST_F(TrainingOverNf4, RepeatsItsBytesAfterAStopToo) {
+  config_.mixed_precision = "bf16";
+  config_.train_text_encoder = true;
+  config_.adapter = {"dora"};
+  train_into("whole", config_);
+  train_into("parts", config_, 2);
+  config_.resume_from_checkpoint = "latest";
+  train_into("parts", config_);
+  EXPECT_EQ(adapter_bytes("parts"), adapter_bytes("whole"));
+}
+
+TEST_F(TrainingOverNf4, DrawsOnTheBaseThatItTrainedOn) {
+  config_.adapter = {"dora"};
+  const TrainReport report = train_into("nf4", config_);
+  SampleRequest request;
+  request.pretrained_model_name_or_path = base_path();
+  request.device = "cpu";
+  request.base_quantization = "nf4";
+  request.prompt = {"a sks icon"};
+  request.seed = {1};
+  request.num_inference_steps = 2;
+  request.adapter_path = {report.adapters[0].path};
+  request.output_dir = (folder_.path() / "pictures").string();
+  Recorder recorder;
+  EXPECT_EQ(sample(request, recorder, {}).pictures.size(), 1u);
+}
+
+TEST(Nf4Base, MatricesOfTheTransformerBlocksTakeAQuarterOfHalfPrecision) {
+  LoadOptions options;
+  options.dtype = at::kBFloat16;
+  options.nf4 = true;
+  const SdxlBundle bundle = load_bundle(base_path(), options);
+  constexpr size_t kCodeBytes = 1024;  // of a matrix, which shows in so small a base
+  double quantized_bytes = 0;
+  double elements = 0;
+  for (const auto& [name, layer] : bundle.linear_layers()) {
+    const auto* weight = dynamic_cast<const Nf4Weight*>(layer->weight().get());
+    const bool in_block = name.find("attentions.") != std::string::npos ||
+                          name.find("encoder.layers.") != std::string::npos;
+    ASSERT_EQ(weight != nullptr, in_block) << name;
+    if (!weight) continue;
+    quantized_bytes += static_cast<double>(weight->bytes() - kCodeBytes);
+    elements += static_cast<double>(layer->out_features() * layer->in_features());
+  }
+  double parameter_bytes = 0;  // of everything that has memory of its own
+  for (const at::Tensor& parameter : bundle.unet->parameters()) {
+    if (!parameter.is_meta()) parameter_bytes += static_cast<double>(parameter.nbytes());
+  }
+  options.nf4 = false;
+  const SdxlBundle whole = load_bundle(base_path(), options);
+  double whole_bytes = 0;
+  for (const at::Tensor& parameter : whole.unet->parameters()) {
+    whole_bytes += static_cast<double>(parameter.nbytes());
+  }
+  EXPECT_LT(quantized_bytes, 0.26 * 2 * elements);
+  EXPECT_LT(parameter_bytes, whole_bytes);
+}
+
+}  // namespace
+}  // namespace dorabooth::testing
