@@ -41,7 +41,7 @@ class TemporaryFolder {
 
 std::vector<std::string> variants_of(const BenchRequest& request) {
   std::vector<std::string> known = {"none"};  // of a load
-  if (request.what == "step") known = {"none", "lora", "dora"};
+  if (request.what == "step" || request.what == "layer") known = {"none", "lora", "dora"};
   if (request.what == "sample") known = {"none", "lora", "dora", "merged"};
   if (request.what == "merge") known = {"lora", "dora"};
   if (request.variant.empty()) return known;

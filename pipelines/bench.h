@@ -1,4 +1,4 @@
-// What a step, a sampling step, a load and a merge cost on this machine, on the shapes of
+// What a layer, a step, a sampling step, a load and a merge cost on this machine, on the shapes of
 // peer_bench.py: random weights in SDXL's architecture at three sizes.
 #pragma once
 
@@ -12,7 +12,7 @@
 namespace dorabooth {
 
 struct BenchRequest {
-  std::string what = "step";    // step, sample, load, merge
+  std::string what = "step";    // layer, step, sample, load, merge
   std::string preset = "tiny";  // tiny, mid, full: channels and depths as in peer_bench.py
   std::vector<std::string> variant = {};  // none, lora, dora, merged; empty: all that apply
   std::string dtype = "fp32";
@@ -20,6 +20,12 @@ struct BenchRequest {
   int64_t batch = 1;
   int64_t latent = 32;  // latent height and width
   int64_t text = 2048;  // cross-attention width
+  // layer: one matrix [out, in] and so many rows of its input.
+  int64_t in_features = 1280;
+  int64_t out_features = 1280;
+  int64_t tokens = 1024;
+  bool input_gradient = true;  // without: keys and values of text that does not train
+  std::string dora_norm_gradient = "detached";  // layer, step: what DoRA's norm is to the gradient
   int64_t rounds = 5;
   int64_t threads = 1;
   std::string device = "auto";

@@ -135,7 +135,7 @@ const FieldList<BenchRequest>& bench_fields() {
     FieldList<BenchRequest> f;
     f.group("Bench");
     f.add("what", &BenchRequest::what, "What is measured.")
-        .one_of({"step", "sample", "load", "merge"});
+        .one_of({"layer", "step", "sample", "load", "merge"});
     f.add("preset", &BenchRequest::preset, "Size of the random model.")
         .one_of({"tiny", "mid", "full"});
     f.add("variant", &BenchRequest::variant,
@@ -149,6 +149,20 @@ const FieldList<BenchRequest>& bench_fields() {
         .at_least(8)
         .at_most(512);
     f.add("text", &BenchRequest::text, "Cross-attention width.").at_least(8).at_most(8192);
+    f.add("in_features", &BenchRequest::in_features, "layer: width of the input.")
+        .at_least(1)
+        .at_most(65536);
+    f.add("out_features", &BenchRequest::out_features, "layer: width of the output.")
+        .at_least(1)
+        .at_most(65536);
+    f.add("tokens", &BenchRequest::tokens, "layer: rows of the input.")
+        .at_least(1)
+        .at_most(1 << 20);
+    f.add("input_gradient", &BenchRequest::input_gradient,
+          "layer: whether the input wants a gradient; keys and values of frozen text do not.");
+    f.add("dora_norm_gradient", &BenchRequest::dora_norm_gradient,
+          "layer, step: DoRA's norm a constant for the gradient (paper, eq. 11) or not (eq. 6).")
+        .one_of({"detached", "full"});
     f.add("rounds", &BenchRequest::rounds, "Repetitions; the variants alternate.")
         .at_least(1)
         .at_most(1000);

@@ -32,23 +32,6 @@ LinearLayers layers_of(UNet& unet) {
   return layers;
 }
 
-AdapterSet trained_looking_set(const std::string& kind, int64_t rank, const LinearLayers& layers,
-                               at::Device device) {
-  AdapterSpec spec;
-  spec.kind = kind;
-  spec.rank = rank;
-  spec.target_modules = default_target_modules(/*text_encoders=*/false);
-  AdapterSet set = AdapterSet::create(spec, layers, kSeed, adapter_core(device));
-  const at::NoGradGuard no_grad;
-  for (AdapterParameter& parameter : set.parameters()) {
-    if (!parameter.name.ends_with(".B")) continue;
-    parameter.value.copy_(random_normal("bench/" + parameter.name, 0, parameter.value.sizes()))
-        .mul_(kTrainedB);
-  }
-  set.on_parameters_changed();
-  return set;
-}
-
 bool adapted(const std::string& variant) { return variant == "lora" || variant == "dora"; }
 
 // Forward, backward, clipping and AdamW with cached latents and text. Without an adapter the
@@ -62,9 +45,9 @@ class StepWork : public BenchWork {
     if (!adapted(task.variant)) return;
     TrainerOptions options;
     options.weight_decay = 1e-2;
-    trainer_.emplace(
-        task.variant,
-        trained_looking_set(task.variant, task.request.rank, layers_of(*unet_), device), options);
+    trainer_.emplace(task.variant,
+                     trained_looking_set(task.variant, task.request, layers_of(*unet_), device),
+                     options);
     scope_ = trainer_->set().attach();
   }
 
@@ -135,8 +118,8 @@ class SampleWork : public BenchWork {
     batch_ = task.request.batch;
     const LinearLayers layers = layers_of(*bundle_.unet);
     if (task.variant == "none") return;
-    set_ = trained_looking_set(task.variant == "lora" ? "lora" : "dora", task.request.rank, layers,
-                               device);
+    set_ =
+        trained_looking_set(task.variant == "lora" ? "lora" : "dora", task.request, layers, device);
     if (task.variant == "merged") {
       merge_into(layers, set_, bundle_.dtype);
     } else {
@@ -205,7 +188,7 @@ class MergeWork : public BenchWork {
     options.dtype = task.request.dtype;
     const SdxlBundle bundle = load_base(options, {}, {Component::kUNet});
     const AdapterSet set =
-        trained_looking_set(task.variant, task.request.rank, bundle.linear_layers(), bundle.device);
+        trained_looking_set(task.variant, task.request, bundle.linear_layers(), bundle.device);
     const std::filesystem::path adapter = task.folder / (task.variant + ".safetensors");
     write_diffusers_adapter(adapter, set, {});
     request_.pretrained_model_name_or_path = options.pretrained_model_name_or_path;
@@ -224,6 +207,25 @@ class MergeWork : public BenchWork {
 };
 
 }  // namespace
+
+AdapterSet trained_looking_set(const std::string& kind, const BenchRequest& request,
+                               const LinearLayers& layers, at::Device device) {
+  AdapterSpec spec;
+  spec.kind = kind;
+  spec.rank = request.rank;
+  if (kind == "dora") spec.norm_gradient = request.dora_norm_gradient;
+  spec.target_modules = request.what == "layer" ? std::vector<std::string>{"*"}
+                                                : default_target_modules(/*text_encoders=*/false);
+  AdapterSet set = AdapterSet::create(spec, layers, kSeed, adapter_core(device));
+  const at::NoGradGuard no_grad;
+  for (AdapterParameter& parameter : set.parameters()) {
+    if (!parameter.name.ends_with(".B")) continue;
+    parameter.value.copy_(random_normal("bench/" + parameter.name, 0, parameter.value.sizes()))
+        .mul_(kTrainedB);
+  }
+  set.on_parameters_changed();
+  return set;
+}
 
 nlohmann::json BenchTask::to_json() const {
   return {{"request", bench_fields().to_json(&request)},
@@ -244,6 +246,7 @@ std::unique_ptr<BenchWork> make_bench_work(const BenchTask& task) {
   if (what == "load") return std::make_unique<LoadWork>(task);
   if (what == "merge") return std::make_unique<MergeWork>(task);
   const at::Device device = torch_device(open_device(task.request.device));
+  if (what == "layer") return make_layer_work(task, device);
   if (what == "sample") return std::make_unique<SampleWork>(task, device);
   if (what == "step") return std::make_unique<StepWork>(task, device);
   fail("bench: unknown work '", what, "'");

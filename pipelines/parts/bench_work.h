@@ -6,6 +6,7 @@
 #include <string>
 
 #include "pipelines/bench.h"
+#include "src/adapter/set.h"
 
 namespace dorabooth {
 
@@ -26,6 +27,12 @@ class BenchWork {
   virtual double units() const { return 1.0; }
 };
 
+// An adapter of the request's rank whose B is no longer zero.
+AdapterSet trained_looking_set(const std::string& kind, const BenchRequest& request,
+                               const LinearLayers& layers, at::Device device);
+
+// Seconds of one repetition of `what` = layer are of one forward and backward pass.
+std::unique_ptr<BenchWork> make_layer_work(const BenchTask& task, at::Device device);
 std::unique_ptr<BenchWork> make_bench_work(const BenchTask& task);
 
 }  // namespace dorabooth

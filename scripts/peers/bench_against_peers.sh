@@ -2,12 +2,13 @@
 # Runs `dorabooth bench` and the Python peers' benchmark in turn on the same shapes, and prints one
 # table of processor times: one thread, smallest time of all rounds, so that other load counts least.
 #
-# usage: bench_against_peers.sh PEER_BENCH_PY PYTHON [PRESET [DTYPE [ROUNDS]]]
+# usage: bench_against_peers.sh PEER_BENCH_PY PYTHON [PRESET [DTYPE [ROUNDS [WHAT…]]]]
+# WHAT is step, sample, load or merge; none given: all four. PEER_OPTIONS are further words for the peer.
 # DORABOOTH names the program (default build/release/dorabooth), TMPDIR where bases are written.
 set -euo pipefail
 
 if [[ $# -lt 2 ]]; then
-  sed -n '5,6s/^# //p' "$0" >&2
+  sed -n '5,7s/^# //p' "$0" >&2
   exit 2
 fi
 peer_bench=$1
@@ -17,24 +18,27 @@ dtype=${4:-fp32}
 rounds=${5:-3}
 program=${DORABOOTH:-"$(dirname "$0")/../../build/release/dorabooth"}
 turns=2
+what=("${@:6}")
+((${#what[@]})) || what=(step sample load merge)
+read -ra peer_options <<<"${PEER_OPTIONS:-}"
 
 scratch=$(mktemp -d "${TMPDIR:-/tmp}/bench-against-peers-XXXXXX")
 trap 'rm -rf "$scratch"' EXIT
 
-for what in step sample load merge; do
+for one in "${what[@]}"; do
   for turn in $(seq "$turns"); do
-    echo "$what, turn $turn of $turns" >&2
-    "$program" bench --what "$what" --preset "$preset" --dtype "$dtype" --rounds "$rounds" \
-      --threads 1 --device cpu --json >"$scratch/own-$what-$turn.json" 2>>"$scratch/log"
+    echo "$one, turn $turn of $turns" >&2
+    "$program" bench "$one" --preset "$preset" --dtype "$dtype" --rounds "$rounds" \
+      --threads 1 --device cpu --json >"$scratch/own-$one-$turn.json" 2>>"$scratch/log"
     extra=()
-    [[ $what == merge ]] && extra=(--safe 1)
-    "$python" "$peer_bench" "$what" --preset "$preset" --dtype "$dtype" --rounds "$rounds" \
-      --threads 1 --scratch "$scratch" "${extra[@]}" >"$scratch/peer-$what-$turn.jsonl" \
+    [[ $one == merge ]] && extra=(--safe 1)
+    "$python" "$peer_bench" "$one" --preset "$preset" --dtype "$dtype" --rounds "$rounds" \
+      --threads 1 --scratch "$scratch" "${extra[@]}" "${peer_options[@]}" >"$scratch/peer-$one-$turn.jsonl" \
       2>>"$scratch/log" || { tail -5 "$scratch/log" >&2; exit 1; }
   done
 done
 
-"$python" - "$scratch" "$turns" <<'PY'
+"$python" - "$scratch" "$turns" "${what[@]}" <<'PY'
 import json
 import sys
 
@@ -50,7 +54,7 @@ def merge_lines(lines, key, cpu, peak):
 
 
 print(f"{'what':8}{'variant':10}{'own cpu s':>12}{'peer cpu s':>12}{'peer/own':>10}{'own MB':>9}{'peer MB':>9}")
-for what in ("step", "sample", "load", "merge"):
+for what in sys.argv[3:]:
     own, peer = [], []
     for turn in range(1, turns + 1):
         with open(f"{folder}/own-{what}-{turn}.json") as file:

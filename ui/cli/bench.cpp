@@ -17,7 +17,7 @@ namespace dorabooth {
 
 namespace {
 
-const CommandText kText = {"bench", "Time a training step, a sampling step, a load or a merge.",
+const CommandText kText = {"bench", "Time a layer, a training step, a sampling step, a load or a merge.",
                            "what", true};
 
 nlohmann::json to_json(const BenchReport& report) {
@@ -43,7 +43,7 @@ void print(const BenchReport& report, std::ostream& out) {
       << std::fixed;
   for (const BenchLine& line : report.lines)
     out << std::left << std::setw(10) << line.what << std::setw(10) << line.variant << std::right
-        << std::setprecision(4) << std::setw(12) << line.cpu_seconds_min << std::setw(14)
+        << std::setprecision(5) << std::setw(12) << line.cpu_seconds_min << std::setw(14)
         << line.cpu_seconds_median << std::setw(15) << line.wall_seconds_median
         << std::setprecision(0) << std::setw(10) << line.peak_mb << std::setw(10) << line.extra_mb
         << '\n';
