@@ -91,7 +91,7 @@ void warn_of_crop(SurveyedPicture& result, PictureSize target) {
                 size_text(target.width, target.height)));
   }
   // A crop that was drawn is meant.
-  if (result.crop_drawn || result.area_lost <= kHeavyLoss) return;
+  if (result.drawn || result.area_lost <= kHeavyLoss) return;
   warn(result, PictureFault::kHeavyCrop,
        concat(static_cast<int>(100 * result.area_lost + 0.5), " % of the area is cut off"));
 }
@@ -106,7 +106,7 @@ void take_crop(SurveyedPicture& result, PictureSize size, const ExampleRule& rul
     result.scaled_width = plan.resized.width;
     result.scaled_height = plan.resized.height;
     result.crop = used_part(plan);
-    result.crop_drawn = drawn.has_value();
+    result.drawn = drawn;
     result.area_lost = lost_area(plan);
     warn_of_crop(result, rule.target);
   } catch (const Error& error) {  // too narrow

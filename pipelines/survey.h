@@ -54,8 +54,8 @@ struct SurveyedPicture {
   int64_t height = 0;
   int64_t scaled_width = 0;  // of the whole picture, at the scale of the training size
   int64_t scaled_height = 0;
-  CropRectangle crop;       // what is trained on (of the first repeat), in the picture's own pixels
-  bool crop_drawn = false;  // from the picture's .crop.json
+  CropRectangle crop;  // what is trained on (of the first repeat), in the picture's own pixels
+  std::optional<CropRectangle> drawn;  // the picture's .crop.json
   double area_lost = 0.0;   // share of the picture's area, 0 to 1
   std::string caption;      // with which it is trained; "" where there is none
   std::string own_caption;  // "" where it has none

@@ -34,8 +34,21 @@ Pipelines test_pipelines() {
     if (request.path == "bad") throw std::runtime_error("bad: not a safetensors file");
     return InspectReport{"adapter", "a DoRA", {}, {}, ""};
   };
-  pipelines.list_pictures = [](const std::string& folder) {
-    return std::vector<std::string>{folder + "/1.png"};
+  pipelines.survey = [](const SurveyRequest& request, Progress& progress, std::stop_token) {
+    DatasetReport report;
+    SurveyedPicture picture;
+    picture.path = request.instance_data_dir + "/1.png";
+    progress.on(PreviewEvent{0, 0, picture.path, "", Image(4, 4)});
+    report.pictures = {picture};
+    return report;
+  };
+  pipelines.picture_preview = [](const std::string&, int64_t) { return Image(8, 8); };
+  pipelines.edit_picture = [](const SurveyRequest& request, const PictureEdit& edit) {
+    if (edit.caption == "bad") throw std::runtime_error("the disk is full");
+    SurveyedPicture picture;
+    picture.path = request.instance_data_dir + "/1.png";
+    picture.own_caption = picture.caption = edit.caption;
+    return picture;
   };
   return pipelines;
 }
@@ -106,10 +119,30 @@ TEST(Desk, ResultsOfJobsArrive) {
   desk.act(InspectAction(InspectFile{"dora.safetensors"}));
   desk.act(StartAction(ChooseDataset{"my_dog"}));
   ASSERT_TRUE(advance_until(desk, [](const State& state) {
-    return !state.inspect.summary.empty() && !state.dataset.pictures.empty();
+    return !state.inspect.summary.empty() && state.dataset.enlarged;
   }));
   EXPECT_EQ(desk.state().inspect.summary, "a DoRA");
-  EXPECT_EQ(desk.state().dataset.pictures[0], "my_dog/1.png");
+  EXPECT_EQ(desk.state().dataset.selected, "my_dog/1.png");
+  EXPECT_EQ(desk.state().dataset.enlarged->width, 8);
+  EXPECT_EQ(desk.state().dataset.thumbnails.size(), 1u);
+}
+
+TEST(Desk, AnEditOfAPictureComesBackAndOneThatFailsIsReported) {
+  const TemporaryFolder folder;
+  Desk desk(state_in(folder.path()), test_pipelines(), {}, nullptr);
+  desk.act(StartAction(ChooseDataset{"my_dog"}));
+  ASSERT_TRUE(advance_until(desk, [](const State& state) { return state.dataset.enlarged; }));
+  desk.act(DatasetAction(TypeCaption{"a dog"}));
+  desk.act(DatasetAction(EndCaption{}));
+  ASSERT_TRUE(advance_until(desk, [](const State& state) {
+    return state.dataset.report->pictures[0].caption == "a dog";
+  }));
+  desk.act(DatasetAction(TypeCaption{"bad"}));
+  desk.act(DatasetAction(EndCaption{}));
+  ASSERT_TRUE(advance_until(desk, [](const State& s) { return !s.log.notices.empty(); }));
+  EXPECT_EQ(desk.state().log.notices[0].message.text, "the disk is full");
+  // The folder is read again.
+  EXPECT_FALSE(desk.state().dataset.request == survey_request_of(desk.state().project.train));
 }
 
 TEST(Desk, SavesTheProjectByItselfAndAtTheEnd) {

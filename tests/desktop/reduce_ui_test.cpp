@@ -126,7 +126,7 @@ TEST(Reduce, DroppedFilesGoWhereTheyBelong) {
   effects = reduce(state, FileAction(FilesDropped{{"/a/my_dog"}}));
   EXPECT_EQ(std::get<LookAtFolder>(effects.at(0)).folder, "/a/my_dog");
   effects = reduce(state, FileAction(FolderLooked{"/a/my_dog", false}));
-  EXPECT_EQ(std::get<RunReadDataset>(effects.at(0)).folder, "/a/my_dog");
+  EXPECT_EQ(std::get<RunSurvey>(effects.at(0)).request.instance_data_dir, "/a/my_dog");
   EXPECT_EQ(state.project.train.instance_data_dir, "/a/my_dog");
 }
 

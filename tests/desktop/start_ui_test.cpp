@@ -43,7 +43,7 @@ TEST(StartView, RecentOnesAreALinkAway) {
   EXPECT_EQ(desk.state.project.merge.pretrained_model_name_or_path, "sdxl-base");
   desk.drive([](ImGuiTestContext* test) { test->ItemClick("my_dog##dataset"); });
   EXPECT_EQ(desk.state.project.train.instance_data_dir, "my_dog");
-  EXPECT_EQ(desk.last_effect<RunReadDataset>()->folder, "my_dog");
+  EXPECT_EQ(desk.last_effect<RunSurvey>()->request.instance_data_dir, "my_dog");
 }
 
 TEST(StartView, LeadsToTheTrainingOnceBothAreChosen) {

@@ -115,7 +115,7 @@ TEST_F(Survey, AnEditIsSavedAndSeenAtOnceAndByTheNextSurvey) {
   edit.crop = CropRectangle{1, 2, 40, 40};
   const SurveyedPicture edited = edit_picture(request_, edit);
   EXPECT_EQ(edited.crop, *edit.crop);
-  EXPECT_TRUE(edited.crop_drawn);
+  EXPECT_EQ(edited.drawn, edit.crop);
   EXPECT_TRUE(edited.warnings.empty());
   edit.what = PictureEdit::What::kCaption;
   edit.caption = "a fox";

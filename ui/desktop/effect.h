@@ -9,6 +9,7 @@
 #include "pipelines/compare.h"
 #include "pipelines/inspect.h"
 #include "pipelines/merge.h"
+#include "pipelines/survey.h"
 #include "pipelines/train.h"
 #include "ui/desktop/file_action.h"
 #include "ui/desktop/job_state.h"
@@ -33,9 +34,18 @@ struct PlanMerge {
 struct RunInspect {
   InspectRequest request;
 };
-// Lists the pictures of a folder.
-struct RunReadDataset {
-  std::string folder;
+struct RunSurvey {
+  SurveyRequest request;
+};
+
+// --- pictures of the dataset ---
+struct SavePictureEdit {
+  SurveyRequest request;
+  PictureEdit edit;
+};
+struct EnlargePicture {
+  std::string path;
+  int64_t side = 0;
 };
 
 // --- running jobs ---
@@ -78,9 +88,9 @@ struct CopyToClipboard {
 struct CloseProgram {};
 
 using Effect =
-    std::variant<RunTraining, RunCompare, RunMerge, PlanMerge, RunInspect, RunReadDataset, StopJob,
+    std::variant<RunTraining, RunCompare, RunMerge, PlanMerge, RunInspect, RunSurvey, StopJob,
                  PauseJob, ResumeJob, LoadText, SaveText, ListFolder, LookAtFolder, OpenFileDialog,
-                 CopyToClipboard, CloseProgram>;
+                 CopyToClipboard, CloseProgram, SavePictureEdit, EnlargePicture>;
 using Effects = std::vector<Effect>;
 
 }  // namespace dorabooth

@@ -38,6 +38,12 @@ std::string summary(const MergeReport& report) {
                 " of its largest value");
 }
 
+std::string summary(const DatasetReport& report) {
+  if (report.stopped) return "stopped";
+  return concat(report.pictures.size(), " pictures, ", pictures_with_warnings(report),
+                " with warnings");
+}
+
 std::vector<FolderEntry> list_folder(const std::string& folder) {
   std::vector<FolderEntry> entries;
   for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
@@ -113,6 +119,7 @@ void EffectRunner::run(const Effect& effect) {
                    start_pipeline(effect);
                    control(effect);
                    run_files(effect);
+                   run_pictures(effect);
                  },
              },
              effect);
@@ -151,11 +158,12 @@ void EffectRunner::start_pipeline(const Effect& effect) {
               return std::string();
             });
           },
-          [&](const RunReadDataset& run) {
+          [&](const RunSurvey& run) {
             start(JobId::kDataset,
-                  [this, f = pipelines_.list_pictures, run](Progress&, std::stop_token) {
-                    mailbox_.post(DatasetAction(DatasetRead{f(run.folder)}));
-                    return std::string();
+                  [this, f = pipelines_.survey, run](Progress& p, std::stop_token stop) {
+                    const DatasetReport report = f(run.request, p, stop);
+                    mailbox_.post(DatasetAction(DatasetSurveyed{run.request, report}));
+                    return summary(report);
                   });
           },
           [](const auto&) {},
@@ -173,6 +181,29 @@ void EffectRunner::control(const Effect& effect) {
                  },
                  [&](const ResumeJob& resume) {
                    if (Job* running = job(resume.job)) running->resume();
+                 },
+                 [](const auto&) {},
+             },
+             effect);
+}
+
+void EffectRunner::run_pictures(const Effect& effect) {
+  std::visit(Overloaded{
+                 [&](const SavePictureEdit& save) {
+                   files_.add([this, f = pipelines_.edit_picture, save] {
+                     try {
+                       mailbox_.post(DatasetAction(PictureEdited{f(save.request, save.edit)}));
+                     } catch (const std::exception&) {
+                       mailbox_.post(DatasetAction(PictureEditFailed{}));
+                       throw;
+                     }
+                   });
+                 },
+                 [&](const EnlargePicture& one) {
+                   files_.add([this, f = pipelines_.picture_preview, one] {
+                     const auto image = std::make_shared<const Image>(f(one.path, one.side));
+                     mailbox_.post(DatasetAction(PictureEnlarged{one.path, image}));
+                   });
                  },
                  [](const auto&) {},
              },

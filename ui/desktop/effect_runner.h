@@ -27,7 +27,9 @@ struct Pipelines {
   Pipeline<MergeRequest, MergeReport> merge;
   std::function<MergePlan(const MergeRequest&)> plan_merge;
   std::function<InspectReport(const InspectRequest&)> inspect;
-  std::function<std::vector<std::string>(const std::string& folder)> list_pictures;
+  Pipeline<SurveyRequest, DatasetReport> survey;
+  std::function<SurveyedPicture(const SurveyRequest&, const PictureEdit&)> edit_picture;
+  std::function<Image(const std::string& path, int64_t side)> picture_preview;
 };
 
 // What only the window can do.
@@ -55,6 +57,7 @@ class EffectRunner {
   void start_pipeline(const Effect& effect);
   void control(const Effect& effect);
   void run_files(const Effect& effect);
+  void run_pictures(const Effect& effect);
   Job* job(JobId id);
 
   Pipelines pipelines_;

@@ -118,6 +118,7 @@ Effects reduce(State& state, JobId id, const Event& event) {
              },
              event);
   if (id == JobId::kTrain) reduce_train_event(state, event);
+  if (id == JobId::kDataset) reduce_dataset_event(state, event);
   if (id == JobId::kCompare) reduce_compare_event(state, event);
   return {};
 }

@@ -5,6 +5,14 @@
 
 namespace dorabooth {
 
+namespace {
+
+Effects take_step(State& state, const UndoStep& step) {
+  return step.picture ? save_picture_edit(state, *step.picture) : Effects();
+}
+
+}  // namespace
+
 void show_window(State& state, WindowId window) {
   state.window_open[static_cast<size_t>(window)] = true;
   state.focus = window;
@@ -42,12 +50,10 @@ Effects reduce_app(State& state, const AppAction& action) {
             return {};
           },
           [&](const UndoEdit&) -> Effects {
-            state.undo.undo(state.project);
-            return {};
+            return take_step(state, state.undo.undo(state.project));
           },
           [&](const RedoEdit&) -> Effects {
-            state.undo.redo(state.project);
-            return {};
+            return take_step(state, state.undo.redo(state.project));
           },
           [&](const Quit&) -> Effects { return {CloseProgram{}}; },
           [&](const DismissNotice& dismiss) -> Effects {

@@ -21,8 +21,7 @@ Effects reduce_start(State& state, const StartAction& action) {
             state.project.train.instance_data_dir = choose.path;
             remember_recent(state.settings.recent_datasets, choose.path);
             show_window(state, WindowId::kDataset);
-            begin_job(state, JobId::kDataset);
-            return {RunReadDataset{choose.path}};
+            return reduce_dataset(state, ReadDataset{});
           },
       },
       action);

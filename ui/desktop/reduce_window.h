@@ -17,7 +17,11 @@ Effects reduce_inspect(State& state, const InspectAction& action);
 
 // What a job's events change beside its JobState, which reduce() keeps itself.
 void reduce_train_event(State& state, const Event& event);
+void reduce_dataset_event(State& state, const Event& event);
 void reduce_compare_event(State& state, const Event& event);
+
+// Writes it beside the picture; PictureEdited brings what it has become.
+Effects save_picture_edit(State& state, const PictureEdit& edit);
 
 void show_window(State& state, WindowId window);
 // A job of this kind is about to run.

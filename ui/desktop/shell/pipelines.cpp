@@ -1,18 +1,14 @@
 // A device is opened on the job's thread, at the first job: the window is there before.
 #include "ui/desktop/shell/pipelines.h"
 
-#include <algorithm>
-#include <filesystem>
-
 #include "pipelines/compare.h"
 #include "pipelines/inspect.h"
 #include "pipelines/merge.h"
+#include "pipelines/survey.h"
 #include "pipelines/train.h"
 #include "src/device/device.h"
 
 namespace dorabooth {
-
-namespace fs = std::filesystem;
 
 namespace {
 
@@ -21,15 +17,6 @@ namespace {
 void open_devices(const std::string& device) {
   open_device("auto");
   open_device(device);
-}
-
-std::vector<std::string> list_pictures(const std::string& folder) {
-  std::vector<std::string> paths;
-  for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
-    if (entry.is_regular_file()) paths.push_back(entry.path().string());
-  }
-  std::sort(paths.begin(), paths.end());
-  return paths;
 }
 
 }  // namespace
@@ -56,7 +43,9 @@ Pipelines desktop_pipelines() {
     open_devices("cpu");
     return inspect(request);
   };
-  pipelines.list_pictures = list_pictures;
+  pipelines.survey = survey_dataset;
+  pipelines.edit_picture = edit_picture;
+  pipelines.picture_preview = picture_preview;
   return pipelines;
 }
 
