@@ -35,6 +35,7 @@ struct TrainConfig : ModelOptions {
   double lora_dropout = 0.0;
   bool use_rslora = false;
   std::vector<std::string> target_modules;
+  std::vector<std::string> magnitude_only_modules;
   std::vector<std::string> rank_pattern;
   std::vector<std::string> alpha_pattern;
   std::string dora_norm_axis = "output";

@@ -57,6 +57,9 @@ void add_adapter_fields(FieldList<TrainConfig>& f) {
   f.add("use_rslora", &TrainConfig::use_rslora, "Scale by alpha/sqrt(rank) instead of alpha/rank.");
   f.add("target_modules", &TrainConfig::target_modules,
         "Module name suffixes or globs, repeatable; empty: the attention projections.");
+  f.add("magnitude_only_modules", &TrainConfig::magnitude_only_modules,
+        "DoRA: modules beside the targets that get a magnitude and no update of the direction, "
+        "repeatable; these patterns win over target_modules.");
   f.add("rank_pattern", &TrainConfig::rank_pattern,
         "GLOB=rank: another rank for some modules, repeatable.");
   f.add("alpha_pattern", &TrainConfig::alpha_pattern,

@@ -109,12 +109,14 @@ void describe(const SafetensorsFile& file, const std::string& name, const Module
               AdapterSummary& summary) {
   ++summary.modules_by_component[component_of_module(name)];
   summary.targets.insert(target_of_module(name));
-  if (!module.other && !module.down)
+  const bool magnitude_only = !module.down && !module.up && module.magnitude;
+  if (!module.other && !module.down && !magnitude_only)
     summary.problems.push_back(name + ": the down half (A) is missing");
-  if (!module.other && !module.up)
+  if (!module.other && !module.up && !magnitude_only)
     summary.problems.push_back(name + ": the up half (B) is missing");
   if (module.down && !module.down->shape.empty()) summary.ranks.insert(module.down->shape[0]);
-  if (module.up && at::count_nonzero(values(file, *module.up)).item<int64_t>() == 0) {
+  if (module.up && !module.magnitude &&
+      at::count_nonzero(values(file, *module.up)).item<int64_t>() == 0) {
     summary.problems.push_back(name + ": B is all zeros, so the module changes nothing");
   }
   if (module.alpha && module.alpha->numel() == 1) {

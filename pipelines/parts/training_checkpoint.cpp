@@ -91,8 +91,11 @@ bool is_free_to_change(const std::string& key) {
 
 void check_settings(const fs::path& folder, const json& then, const TrainConfig& config) {
   const json now = train_fields().to_json(&config);
+  const TrainConfig untouched;
+  const json defaults =
+      train_fields().to_json(&untouched);  // of fields younger than the checkpoint
   for (const auto& [key, value] : now.items()) {
-    const json before = then.value(key, json());
+    const json before = then.contains(key) ? then[key] : defaults[key];
     if (!is_free_to_change(key) && before != value) {
       fail("resume from ", folder.string(), ": it was trained with ", key, " = ", before.dump(),
            ", this run asks for ", value.dump());

@@ -30,6 +30,7 @@ AdapterSpec default_spec(const TrainConfig& config) {
   spec.target_modules = config.target_modules.empty()
                             ? default_target_modules(config.train_text_encoder)
                             : config.target_modules;
+  spec.magnitude_only_modules = config.magnitude_only_modules;
   spec.rank_pattern = config.rank_pattern;
   spec.alpha_pattern = config.alpha_pattern;
   spec.norm_axis = config.dora_norm_axis;
@@ -37,6 +38,8 @@ AdapterSpec default_spec(const TrainConfig& config) {
   spec.init_lora_weights = config.init_lora_weights;
   return spec;
 }
+
+bool has_magnitudes(const AdapterSpec& spec) { return spec.kind == "dora"; }
 
 }  // namespace
 
@@ -52,8 +55,13 @@ std::vector<NamedSpec> adapter_specs(const TrainConfig& config) {
     }
   }
   if (specs.empty()) specs.push_back(defaults);
+  if (!config.magnitude_only_modules.empty() &&
+      std::none_of(specs.begin(), specs.end(), has_magnitudes)) {
+    throw UsageError("--magnitude_only_modules: a LoRA has no magnitudes; train a DoRA");
+  }
   std::vector<NamedSpec> named;
-  for (const AdapterSpec& spec : specs) {
+  for (AdapterSpec& spec : specs) {
+    if (!has_magnitudes(spec)) spec.magnitude_only_modules.clear();
     const auto same_kind = std::count_if(named.begin(), named.end(), [&](const NamedSpec& other) {
       return other.spec.kind == spec.kind;
     });

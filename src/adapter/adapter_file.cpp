@@ -189,8 +189,9 @@ class Reader {
       *place = &entry;
     }
     for (const auto& [module, parts] : parts_) {
-      if (!parts.a) fail(module, ": A (lora_down) is missing");
-      if (!parts.b) fail(module, ": B (lora_up) is missing");
+      const bool magnitude_alone = !parts.a && !parts.b && parts.magnitude;
+      if (!parts.a && !magnitude_alone) fail(module, ": A (lora_down) is missing");
+      if (!parts.b && !magnitude_alone) fail(module, ": B (lora_up) is missing");
       check_magnitude_presence(module, parts);
     }
   }
@@ -252,6 +253,11 @@ class Reader {
   void read_module(const std::string& module, const Parts& parts) {
     const nn::Linear& layer = *by_name_.at(module);
     AdapterTensors& own = result_.modules[module];
+    if (parts.magnitude) own.m = number_tensor(*parts.magnitude).flatten();
+    if (!parts.a || (header_ && header_->spec.trains_magnitude_only(module))) {
+      leave_out_direction(module, layer, parts, own);
+      return;
+    }
     own.a = matrix(*parts.a);
     if (own.a.dim() != 2 || own.a.size(1) != layer.in_features() || own.a.size(0) < 1) {
       fail(quoted_name(parts.a->name), ": want [rank,", layer.in_features(), "], got ",
@@ -263,12 +269,25 @@ class Reader {
       fail(quoted_name(parts.b->name), ": want [", layer.out_features(), ",", rank, "], got ",
            shape_text(parts.b->shape));
     }
-    if (parts.magnitude) own.m = number_tensor(*parts.magnitude).flatten();
     own.alpha = alpha_of(module, parts, rank);
     if (header_ && header_->scale_in_b) {
       const double scale = update_scale(own, header_->spec.use_rslora);
       own.b = (own.b.to(at::kDouble) / scale).to(at::kFloat);
     }
+  }
+
+  // A and B of a module whose magnitude alone is trained: absent, or zeros for other readers.
+  void leave_out_direction(const std::string& module, const nn::Linear& layer, const Parts& parts,
+                           AdapterTensors& own) {
+    for (const TensorEntry* entry : {parts.a, parts.b}) {
+      if (entry && number_tensor(*entry).any().item<bool>()) {
+        fail(quoted_name(entry->name), ": want zeros, since the header has ", module,
+             " among the modules with a magnitude only");
+      }
+    }
+    own.a = at::empty({0, layer.in_features()}, at::kFloat);
+    own.b = at::empty({layer.out_features(), 0}, at::kFloat);
+    if (!header_) result_.spec.magnitude_only_modules.push_back(module);
   }
 
   // alpha by the header's specification, a tensor of its own, the config; else alpha = rank. With

@@ -68,6 +68,15 @@ void add_kohya_metadata(const AdapterSpec& spec, Metadata& metadata) {
                                           .dump());
 }
 
+// Readers expect A and B beside every magnitude: zeros of rank 1 where there are none.
+AdapterTensors with_directions(AdapterTensors own) {
+  if (own.a.size(0) > 0) return own;
+  own.a = at::zeros({1, own.a.size(1)}, at::kFloat);
+  own.b = at::zeros({own.b.size(0), 1}, at::kFloat);
+  own.alpha = 1.0;
+  return own;
+}
+
 bool needs_kohya(const AdapterSpec& spec) {
   return spec.kind == "dora" && spec.norm_axis != "output";
 }
@@ -85,7 +94,8 @@ void write_diffusers_adapter(const fs::path& path, const AdapterSpec& given, con
   const AdapterSpec spec = spec_with_scales(given, modules);
   std::map<std::string, at::Tensor> tensors;
   std::map<std::string, int64_t> ranks;
-  for (const auto& [module, own] : modules) {
+  for (const auto& [module, given_tensors] : modules) {
+    const AdapterTensors own = with_directions(given_tensors);
     ranks[module] = own.a.size(0);
     const bool is_unet = component_of(module) == "unet";
     const std::string stem = module + (is_unet ? ".lora" : ".lora_linear_layer");
@@ -116,7 +126,8 @@ void write_kohya_adapter(const fs::path& path, const AdapterSpec& given, const M
   require_modules(path, modules);
   const AdapterSpec spec = spec_with_scales(given, modules);
   std::map<std::string, at::Tensor> tensors;
-  for (const auto& [module, own] : modules) {
+  for (const auto& [module, given_tensors] : modules) {
+    const AdapterTensors own = with_directions(given_tensors);
     const std::string stem = kohya_module_name(module);
     // Readers know alpha/rank alone: rsLoRA's alpha/sqrt(rank) goes into alpha.
     const double alpha = update_scale(own, spec.use_rslora) * static_cast<double>(own.a.size(0));

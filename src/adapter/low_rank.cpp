@@ -16,13 +16,15 @@ LowRankAdapter::LowRankAdapter(AdapterTensors tensors, const AdapterSpec& spec,
       dropout_key_(dropout_key),
       core_(&core) {
   const auto rank = static_cast<double>(tensors_.a.size(0));
+  if (rank == 0) return;
   base_scale_ = tensors_.alpha / (spec.use_rslora ? std::sqrt(rank) : rank);
   tensors_.a.requires_grad_(true);
   tensors_.b.requires_grad_(true);
 }
 
 std::vector<std::pair<std::string, at::Tensor>> LowRankAdapter::parameters() {
-  std::vector<std::pair<std::string, at::Tensor>> result = {{"A", tensors_.a}, {"B", tensors_.b}};
+  std::vector<std::pair<std::string, at::Tensor>> result;
+  if (tensors_.a.size(0) > 0) result = {{"A", tensors_.a}, {"B", tensors_.b}};
   if (tensors_.m.defined()) result.emplace_back("m", tensors_.m);
   return result;
 }

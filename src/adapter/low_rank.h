@@ -8,7 +8,8 @@
 
 namespace dorabooth {
 
-// A [r, in] and B [out, r] in fp32 on the base's device, both requiring gradients.
+// A [r, in] and B [out, r] in fp32 on the base's device, both requiring gradients. With r = 0 there
+// is nothing but the magnitude: products with empty matrices are zero.
 class LowRankAdapter : public Adapter {
  public:
   LowRankAdapter(AdapterTensors tensors, const AdapterSpec& spec, uint64_t dropout_key,
@@ -35,7 +36,7 @@ class LowRankAdapter : public Adapter {
   AdapterTensors tensors_;
 
  private:
-  double base_scale_;
+  double base_scale_ = 1.0;
   double strength_ = 1.0;
   StrengthRule rule_ = StrengthRule::kPeft;
   double dropout_;

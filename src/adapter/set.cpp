@@ -29,6 +29,7 @@ at::Tensor initial_a(const AdapterSpec& spec, const std::string& module, int64_t
                      uint64_t seed) {
   at::Tensor a = at::empty({rank, in}, at::kFloat);
   const std::span<float> values(a.data_ptr<float>(), static_cast<size_t>(a.numel()));
+  if (rank == 0) return a;
   const RandomStream stream(seed, "init/" + module);
   if (spec.init_lora_weights == "gaussian") {
     stream.normal(0, 0, values);
@@ -162,6 +163,8 @@ std::map<std::string, AdapterTensors> AdapterSet::tensors() const {
   for (const Entry& entry : entries_) {
     AdapterTensors& own = result[entry.module];
     own.alpha = entry.adapter->alpha();
+    own.a = at::empty({0, entry.layer->in_features()}, at::kFloat);
+    own.b = at::empty({entry.layer->out_features(), 0}, at::kFloat);
     for (auto& [role, value] : entry.adapter->parameters()) {
       (role == "A" ? own.a : role == "B" ? own.b : own.m) = value.detach();
     }

@@ -27,7 +27,7 @@ enum class StrengthRule { kPeft, kLerp };
 StrengthRule parse_strength_rule(const std::string& name);  // "peft" or "lerp"
 
 // One adapter's tensors by role: "A" [r, in], "B" [out, r], "m" ([out], or [in] for the input
-// axis).
+// axis). r = 0 where the magnitude alone is trained.
 struct AdapterTensors {
   at::Tensor a;
   at::Tensor b;
@@ -79,7 +79,7 @@ class AdapterSet {
   const AdapterSpec& spec() const { return spec_; }
   size_t size() const { return entries_.size(); }
   AttachScope attach();
-  // In layer order, within a module A, B, m.
+  // In layer order, within a module A, B, m; no A and B where the rank is 0.
   std::vector<AdapterParameter> parameters() const;
   std::map<std::string, AdapterTensors> tensors() const;
   const Adapter* find(const std::string& module) const;

@@ -3,6 +3,7 @@
 
 #include <fnmatch.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <nlohmann/json.hpp>
@@ -30,9 +31,15 @@ double pattern_value(const std::vector<std::string>& patterns, const std::string
   return value;
 }
 
+bool any_matches(const std::vector<std::string>& patterns, const std::string& module) {
+  return std::any_of(patterns.begin(), patterns.end(),
+                     [&](const std::string& pattern) { return module_matches(pattern, module); });
+}
+
 }  // namespace
 
 int64_t AdapterSpec::rank_of(const std::string& module) const {
+  if (trains_magnitude_only(module)) return 0;
   const double value =
       pattern_value(rank_pattern, module, static_cast<double>(rank), "rank_pattern");
   if (value != std::floor(value))
@@ -41,20 +48,23 @@ int64_t AdapterSpec::rank_of(const std::string& module) const {
 }
 
 double AdapterSpec::alpha_of(const std::string& module) const {
+  if (trains_magnitude_only(module)) return 0;
   const double fallback = alpha ? *alpha : static_cast<double>(rank_of(module));
   return pattern_value(alpha_pattern, module, fallback, "alpha_pattern");
 }
 
 double AdapterSpec::scale_of(const std::string& module) const {
   const auto r = static_cast<double>(rank_of(module));
+  if (r == 0) return 1.0;
   return alpha_of(module) / (use_rslora ? std::sqrt(r) : r);
 }
 
 bool AdapterSpec::targets(const std::string& module) const {
-  for (const std::string& pattern : target_modules) {
-    if (module_matches(pattern, module)) return true;
-  }
-  return false;
+  return any_matches(target_modules, module) || trains_magnitude_only(module);
+}
+
+bool AdapterSpec::trains_magnitude_only(const std::string& module) const {
+  return any_matches(magnitude_only_modules, module);
 }
 
 const FieldList<AdapterSpec>& adapter_spec_fields() {
@@ -73,6 +83,8 @@ const FieldList<AdapterSpec>& adapter_spec_fields() {
         .at_most(0.95);
     f.add("target_modules", &AdapterSpec::target_modules,
           "Module name suffixes, or globs over whole module names.");
+    f.add("magnitude_only_modules", &AdapterSpec::magnitude_only_modules,
+          "DoRA: modules that get a magnitude and neither A nor B.");
     f.add("rank_pattern", &AdapterSpec::rank_pattern, "GLOB=rank: another rank for some modules.");
     f.add("alpha_pattern", &AdapterSpec::alpha_pattern,
           "GLOB=alpha: another alpha for some modules.");

@@ -19,19 +19,24 @@ struct AdapterSpec {
   double dropout = 0.0;         // of the adapter's input
   // Suffixes of module names ("to_q"), or globs over the whole name ("unet.mid_block*.to_q").
   std::vector<std::string> target_modules;
+  // DoRA: modules beside those that get m and neither A nor B (the paper's Table 6); the same
+  // patterns, and these win.
+  std::vector<std::string> magnitude_only_modules;
   std::vector<std::string> rank_pattern;   // "GLOB=rank"
   std::vector<std::string> alpha_pattern;  // "GLOB=alpha"
   std::string norm_axis = "output";        // DoRA: "output" (PEFT, the authors' code) or "input"
   std::string norm_gradient = "detached";  // DoRA: "detached" (eq. 11) or "full" (eq. 6)
   std::string init_lora_weights = "gaussian";
 
-  // Rank and alpha of one module after the patterns; the later pattern wins.
+  // Rank and alpha of one module after the patterns; the later pattern wins. Both are 0 where the
+  // magnitude alone is trained.
   int64_t rank_of(const std::string& module) const;
   double alpha_of(const std::string& module) const;
   // alpha/rank, or alpha/sqrt(rank).
   double scale_of(const std::string& module) const;
   // Whether `module` ("unet.mid_block.….attn1.to_q") is a target.
   bool targets(const std::string& module) const;
+  bool trains_magnitude_only(const std::string& module) const;
 };
 
 const FieldList<AdapterSpec>& adapter_spec_fields();

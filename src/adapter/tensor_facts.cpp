@@ -24,7 +24,10 @@ std::string exact_text(double value) {
 template <typename Value>
 double most_frequent(const std::map<std::string, AdapterTensors>& modules, Value&& value_of) {
   std::map<double, size_t> counts;
-  for (const auto& [module, tensors] : modules) ++counts[value_of(tensors)];
+  for (const auto& [module, tensors] : modules) {
+    if (tensors.a.size(0) > 0) ++counts[value_of(tensors)];
+  }
+  if (counts.empty()) return 1.0;
   return std::max_element(
              counts.begin(), counts.end(),
              [](const auto& left, const auto& right) { return left.second < right.second; })
@@ -37,7 +40,8 @@ std::vector<std::string> exceptions(const std::map<std::string, AdapterTensors>&
   std::vector<std::string> patterns;
   for (const auto& [module, tensors] : modules) {
     const double value = value_of(tensors);
-    if (value != usual) patterns.push_back(module + "=" + exact_text(value));
+    if (value != usual && tensors.a.size(0) > 0)
+      patterns.push_back(module + "=" + exact_text(value));
   }
   return patterns;
 }
@@ -46,6 +50,7 @@ std::vector<std::string> exceptions(const std::map<std::string, AdapterTensors>&
 
 double update_scale(const AdapterTensors& tensors, bool use_rslora) {
   const auto rank = static_cast<double>(tensors.a.size(0));
+  if (rank == 0) return 1.0;
   return tensors.alpha / (use_rslora ? std::sqrt(rank) : rank);
 }
 

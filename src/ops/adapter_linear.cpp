@@ -43,7 +43,7 @@ void compose(at::Tensor& y2, const at::Tensor& u, const at::Tensor& b, const Cal
       if (bias.defined()) y2.add_(bias);
       return;
     }
-  } else {
+  } else if (b.size(1) > 0) {
     // On the CPU in fp32, as B is: half the rounding of a product in the base's dtype, for a few
     // percent of a layer's time. On a device the tensor cores take the base's dtype.
     const auto dtype = y2.is_cpu() ? at::kFloat : y2.scalar_type();

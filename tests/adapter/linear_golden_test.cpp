@@ -29,6 +29,7 @@ struct Case {
   std::string axis = "output";
   std::string gradient = "detached";
   double strength = 1.0;
+  bool magnitude_only = false;
 };
 
 struct Fixture {
@@ -42,6 +43,10 @@ AdapterTensors tensors_of(const Fixture& fixture, const Case& c) {
   tensors.b = fixture.file.at("B").clone();
   if (c.kind == "dora") tensors.m = fixture.file.at(c.axis == "input" ? "m_in" : "m").clone();
   tensors.alpha = fixture.numbers.at("alpha").get<double>();
+  if (c.magnitude_only) {
+    tensors.a = tensors.a.slice(0, 0, 0).clone();
+    tensors.b = tensors.b.slice(1, 0, 0).clone();
+  }
   return tensors;
 }
 
@@ -88,7 +93,9 @@ std::vector<Case> cases(const Fixture& fixture) {
           {"dora_full", "dora", "output", "full"},
           {"dora_scale2", "dora", "output", "detached", fixture.numbers.at("scale2").get<double>()},
           {"dora_in", "dora", "input"},
-          {"dora_in_full", "dora", "input", "full"}};
+          {"dora_in_full", "dora", "input", "full"},
+          {"magnitude_only", "dora", "output", "detached", 1.0, true},
+          {"magnitude_only", "dora", "output", "full", 1.0, true}};
 }
 
 TEST(LinearAdapterGolden, ValuesGradientsAndMergesEqualTheReference) {
