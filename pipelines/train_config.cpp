@@ -42,10 +42,10 @@ void add_data_fields(FieldList<TrainConfig>& f) {
 
 void add_adapter_fields(FieldList<TrainConfig>& f) {
   f.group("Adapter");
-  f.add(
-      "adapter", &TrainConfig::adapter,
-      "KIND[:rank=N,alpha=X,…], repeatable: lora, dora, or both for a twin run of the two. Absent: "
-      "what use_dora says.");
+  f.add("adapter", &TrainConfig::adapter,
+        "KIND[:rank=N,alpha=X,…], repeatable: lora, dora, vera, dvora, or both for a twin run of "
+        "lora "
+        "and dora. Absent: what use_dora says. VeRA's rank is 256 unless it stands here.");
   f.add("use_dora", &TrainConfig::use_dora, "Train a DoRA instead of a LoRA.");
   f.add("rank", &TrainConfig::rank, "Rank of the update.").at_least(1).at_most(4096);
   f.add("lora_alpha", &TrainConfig::lora_alpha,

@@ -39,12 +39,14 @@ AdapterSpec default_spec(const TrainConfig& config) {
   return spec;
 }
 
-bool has_magnitudes(const AdapterSpec& spec) { return spec.kind == "dora"; }
+bool has_magnitudes(const AdapterSpec& spec) { return spec.has_magnitude(); }
 
 }  // namespace
 
 std::vector<NamedSpec> adapter_specs(const TrainConfig& config) {
-  const AdapterSpec defaults = default_spec(config);
+  AdapterSpec defaults = default_spec(config);
+  const std::vector<std::string> magnitude_only = defaults.magnitude_only_modules;
+  defaults.magnitude_only_modules.clear();  // refused for kinds that have no magnitudes
   std::vector<AdapterSpec> specs;
   for (const std::string& text : config.adapter) {
     if (text == "both" || text.starts_with("both:")) {
@@ -57,11 +59,13 @@ std::vector<NamedSpec> adapter_specs(const TrainConfig& config) {
   if (specs.empty()) specs.push_back(defaults);
   if (!config.magnitude_only_modules.empty() &&
       std::none_of(specs.begin(), specs.end(), has_magnitudes)) {
-    throw UsageError("--magnitude_only_modules: a LoRA has no magnitudes; train a DoRA");
+    throw UsageError("--magnitude_only_modules: none of the adapters has magnitudes; train a DoRA");
   }
   std::vector<NamedSpec> named;
   for (AdapterSpec& spec : specs) {
-    if (!has_magnitudes(spec)) spec.magnitude_only_modules.clear();
+    if (has_magnitudes(spec) && spec.magnitude_only_modules.empty()) {
+      spec.magnitude_only_modules = magnitude_only;
+    }
     const auto same_kind = std::count_if(named.begin(), named.end(), [&](const NamedSpec& other) {
       return other.spec.kind == spec.kind;
     });

@@ -13,6 +13,7 @@
 #include "src/adapter/lora_config.h"
 #include "src/adapter/magnitude_axis.h"
 #include "src/adapter/tensor_facts.h"
+#include "src/adapter/vera_file.h"
 #include "src/base/atomic_file.h"
 #include "src/base/error.h"
 #include "src/ops/tensor_bytes.h"
@@ -370,6 +371,11 @@ class Reader {
 }  // namespace
 
 AdapterFile read_adapter_file(const fs::path& path, const LinearLayers& layers) {
+  try {
+    if (is_vera_folder(path)) return read_vera_folder(path, layers);
+  } catch (const Error& error) {
+    fail(path.string(), ": ", error.what());
+  }
   Reader reader(path, layers);
   try {
     return reader.read();

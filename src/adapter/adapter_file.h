@@ -28,10 +28,11 @@ struct AdapterFile {
   std::map<std::string, std::string> metadata;    // of the safetensors header
 };
 
-// `path`: a .safetensors file, a PEFT folder (adapter_config.json + adapter_model.safetensors), or
-// an output folder that holds pytorch_lora_weights.safetensors. `layers` are all adaptable modules
-// of the base (kohya's flattened names are decoded by them); an unknown key, a missing half of a
-// pair, a wrong shape or a value that is not finite is an error that names it.
+// `path`: a .safetensors file, a PEFT folder (adapter_config.json + adapter_model.safetensors;
+// LoRA, DoRA or VeRA), or an output folder that holds pytorch_lora_weights.safetensors. `layers`
+// are all adaptable modules of the base (kohya's flattened names are decoded by them); an unknown
+// key, a missing half of a pair, a wrong shape or a value that is not finite is an error that names
+// it.
 AdapterFile read_adapter_file(const std::filesystem::path& path, const LinearLayers& layers);
 
 // Writes as diffusers' scripts do; `extra_metadata` (modelspec.*, trigger word, steps, …) is added.
@@ -49,7 +50,8 @@ void write_kohya_adapter(const std::filesystem::path& path, const AdapterSpec& s
                          const std::map<std::string, std::string>& extra_metadata);
 
 // In the first of the two formats that can hold the adapter: diffusers', or kohya's for a DoRA with
-// one magnitude per input feature.
+// one magnitude per input feature. VeRA and DVoRA are written as the LoRA and DoRA that they equal,
+// which every tool reads; a VeRA also as PEFT's folders "peft/<component>" beside the file.
 void write_adapter_file(const std::filesystem::path& path, const AdapterSpec& spec,
                         const std::map<std::string, AdapterTensors>& modules,
                         const std::map<std::string, std::string>& extra_metadata);

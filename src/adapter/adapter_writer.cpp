@@ -9,6 +9,8 @@
 #include "src/adapter/adapter_header.h"
 #include "src/adapter/adapter_keys.h"
 #include "src/adapter/tensor_facts.h"
+#include "src/adapter/vera.h"
+#include "src/adapter/vera_file.h"
 #include "src/base/atomic_file.h"
 #include "src/base/error.h"
 #include "src/ops/tensor_bytes.h"
@@ -147,6 +149,13 @@ void write_kohya_adapter(const fs::path& path, const AdapterSpec& given, const M
 
 void write_adapter_file(const fs::path& path, const AdapterSpec& spec, const Modules& modules,
                         const Metadata& extra_metadata) {
+  if (spec.is_vera()) {
+    AdapterSpec as_lora = spec;
+    as_lora.kind = spec.has_magnitude() ? "dora" : "lora";
+    write_adapter_file(path, as_lora, vera_as_lora(modules), extra_metadata);
+    if (!spec.has_magnitude()) write_vera_folders(path.parent_path() / "peft", spec, modules);
+    return;
+  }
   if (needs_kohya(spec)) {
     write_kohya_adapter(path, spec, modules, extra_metadata);
   } else {

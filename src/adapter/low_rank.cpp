@@ -17,6 +17,11 @@ LowRankAdapter::LowRankAdapter(AdapterTensors tensors, const AdapterSpec& spec,
       core_(&core) {
   const auto rank = static_cast<double>(tensors_.a.size(0));
   if (rank == 0) return;
+  if (tensors_.vera_d.defined()) {
+    tensors_.vera_d.requires_grad_(true);
+    tensors_.vera_b.requires_grad_(true);
+    return;
+  }
   base_scale_ = tensors_.alpha / (spec.use_rslora ? std::sqrt(rank) : rank);
   tensors_.a.requires_grad_(true);
   tensors_.b.requires_grad_(true);
@@ -24,9 +29,29 @@ LowRankAdapter::LowRankAdapter(AdapterTensors tensors, const AdapterSpec& spec,
 
 std::vector<std::pair<std::string, at::Tensor>> LowRankAdapter::parameters() {
   std::vector<std::pair<std::string, at::Tensor>> result;
-  if (tensors_.a.size(0) > 0) result = {{"A", tensors_.a}, {"B", tensors_.b}};
+  if (tensors_.vera_d.defined()) {
+    result = {{"d", tensors_.vera_d}, {"b", tensors_.vera_b}};
+  } else if (tensors_.a.size(0) > 0) {
+    result = {{"A", tensors_.a}, {"B", tensors_.b}};
+  }
   if (tensors_.m.defined()) result.emplace_back("m", tensors_.m);
   return result;
+}
+
+AdapterTensors LowRankAdapter::tensors() const {
+  AdapterTensors result = tensors_;
+  for (at::Tensor* tensor : {&result.a, &result.b, &result.m, &result.vera_d, &result.vera_b}) {
+    if (tensor->defined()) *tensor = tensor->detach();
+  }
+  return result;
+}
+
+at::Tensor LowRankAdapter::a() const {
+  return tensors_.vera_d.defined() ? tensors_.vera_d.unsqueeze(1) * tensors_.a : tensors_.a;
+}
+
+at::Tensor LowRankAdapter::b() const {
+  return tensors_.vera_b.defined() ? tensors_.vera_b.unsqueeze(1) * tensors_.b : tensors_.b;
 }
 
 void LowRankAdapter::set_strength(double strength, StrengthRule rule) {

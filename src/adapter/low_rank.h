@@ -8,8 +8,9 @@
 
 namespace dorabooth {
 
-// A [r, in] and B [out, r] in fp32 on the base's device, both requiring gradients. With r = 0 there
-// is nothing but the magnitude: products with empty matrices are zero.
+// A [r, in] and B [out, r] in fp32 on the base's device, both requiring gradients; for VeRA they
+// are frozen and d and b train. With r = 0 there is nothing but the magnitude: products with empty
+// matrices are zero.
 class LowRankAdapter : public Adapter {
  public:
   LowRankAdapter(AdapterTensors tensors, const AdapterSpec& spec, uint64_t dropout_key,
@@ -19,11 +20,12 @@ class LowRankAdapter : public Adapter {
   void set_strength(double strength, StrengthRule rule) override;
   void set_training(bool training, uint64_t step, uint32_t index) override;
   double alpha() const override { return tensors_.alpha; }
-  const AdapterTensors& tensors() const { return tensors_; }
+  AdapterTensors tensors() const override;
 
  protected:
-  const at::Tensor& a() const { return tensors_.a; }
-  const at::Tensor& b() const { return tensors_.b; }
+  // VeRA's are diag(d)·A and diag(b)·B, differentiable in d and b.
+  at::Tensor a() const;
+  at::Tensor b() const;
   // alpha/r (or alpha/sqrt(r)); times the strength under PEFT's rule.
   double scale() const;
   // f of the interpolating rule; 1 under PEFT's.

@@ -6,7 +6,9 @@
 #include <cmath>
 #include <span>
 
+#include "src/adapter/adapter_keys.h"
 #include "src/adapter/low_rank.h"
+#include "src/adapter/vera.h"
 #include "src/base/error.h"
 #include "src/base/random_stream.h"
 
@@ -19,9 +21,8 @@ std::unique_ptr<LowRankAdapter> make_adapter(AdapterTensors tensors, const Adapt
                                              const AdapterCore& core) {
   // The mask's stream knows the module and not the kind: a twin run drops the same inputs for both.
   const uint64_t dropout_key = RandomStream(seed, "dropout/" + module).key();
-  if (spec.kind == "lora") return make_lora(std::move(tensors), spec, dropout_key, core);
-  if (spec.kind == "dora") return make_dora(std::move(tensors), spec, dropout_key, core);
-  fail("unknown kind of adapter '", spec.kind, "'");
+  return spec.has_magnitude() ? make_dora(std::move(tensors), spec, dropout_key, core)
+                              : make_lora(std::move(tensors), spec, dropout_key, core);
 }
 
 // A as the specification starts it: N(0, 1/r²) or Kaiming uniform (bound 1/sqrt(in)).
@@ -84,17 +85,29 @@ AdapterSet AdapterSet::create(const AdapterSpec& spec, const LinearLayers& layer
   at::NoGradGuard no_grad;
   AdapterSet set;
   set.spec_ = spec;
+  check_adapter_spec(spec);
+  std::map<std::string, VeraProjections> shared;
+  if (spec.is_vera()) shared = vera_projections(spec, layers);
   for (const auto& [module, layer] : layers) {
     if (!spec.targets(module)) continue;
     const int64_t rank = spec.rank_of(module);
     const FrozenWeight& weight = *layer->weight();
     const at::Tensor norm2 = spec.norm_axis == "input" ? weight.column_norm2() : weight.row_norm2();
     AdapterTensors tensors;
-    tensors.a = initial_a(spec, module, rank, layer->in_features(), seed).to(norm2.device());
-    tensors.b = at::zeros({layer->out_features(), rank}, norm2.options());
+    if (spec.is_vera() && rank > 0) {
+      VeraProjections& pair = shared.at(component_of(module));
+      pair = {pair.a.to(norm2.device()), pair.b.to(norm2.device())};
+      tensors.a = pair.a.slice(1, 0, layer->in_features());
+      tensors.b = pair.b.slice(0, 0, layer->out_features());
+      tensors.vera_d = at::full({rank}, spec.d_initial, norm2.options());
+      tensors.vera_b = at::zeros({layer->out_features()}, norm2.options());
+    } else {
+      tensors.a = initial_a(spec, module, rank, layer->in_features(), seed).to(norm2.device());
+      tensors.b = at::zeros({layer->out_features(), rank}, norm2.options());
+    }
     // In double: fp32 square roots of LibTorch are not correctly rounded, and m must equal the norm
     // exactly.
-    if (spec.kind == "dora") tensors.m = norm2.to(at::kDouble).sqrt().to(at::kFloat);
+    if (spec.has_magnitude()) tensors.m = norm2.to(at::kDouble).sqrt().to(at::kFloat);
     tensors.alpha = spec.alpha_of(module);
     set.entries_.push_back(
         {module, layer, make_adapter(std::move(tensors), spec, module, seed, core)});
@@ -118,12 +131,20 @@ AdapterSet AdapterSet::from_tensors(const AdapterSpec& spec, const LinearLayers&
     AdapterTensors own = found->second;
     check_shape(module + ".A", own.a, {own.a.size(0), layer->in_features()});
     check_shape(module + ".B", own.b, {layer->out_features(), own.a.size(0)});
-    if (spec.kind == "dora") {
+    if (spec.has_magnitude()) {
       check_shape(module + ".m", own.m,
                   {spec.norm_axis == "input" ? layer->in_features() : layer->out_features()});
     }
     const auto device = layer->weight()->rows(0, 1).device();
-    for (at::Tensor* tensor : {&own.a, &own.b, &own.m}) {
+    const bool shares = own.vera_d.defined();
+    if (shares) {
+      check_shape(module + ".d", own.vera_d, {own.a.size(0)});
+      check_shape(module + ".b", own.vera_b, {layer->out_features()});
+      own.a = own.a.detach().to(device, at::kFloat);
+      own.b = own.b.detach().to(device, at::kFloat);
+    }
+    for (at::Tensor* tensor : {&own.a, &own.b, &own.m, &own.vera_d, &own.vera_b}) {
+      if (shares && (tensor == &own.a || tensor == &own.b)) continue;
       if (tensor->defined()) {
         *tensor = tensor->detach()
                       .to(device, at::kFloat, /*non_blocking=*/false, /*copy=*/true)
@@ -160,15 +181,7 @@ std::vector<AdapterParameter> AdapterSet::parameters() const {
 
 std::map<std::string, AdapterTensors> AdapterSet::tensors() const {
   std::map<std::string, AdapterTensors> result;
-  for (const Entry& entry : entries_) {
-    AdapterTensors& own = result[entry.module];
-    own.alpha = entry.adapter->alpha();
-    own.a = at::empty({0, entry.layer->in_features()}, at::kFloat);
-    own.b = at::empty({entry.layer->out_features(), 0}, at::kFloat);
-    for (auto& [role, value] : entry.adapter->parameters()) {
-      (role == "A" ? own.a : role == "B" ? own.b : own.m) = value.detach();
-    }
-  }
+  for (const Entry& entry : entries_) result[entry.module] = entry.adapter->tensors();
   return result;
 }
 

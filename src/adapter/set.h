@@ -31,8 +31,12 @@ StrengthRule parse_strength_rule(const std::string& name);  // "peft" or "lerp"
 struct AdapterTensors {
   at::Tensor a;
   at::Tensor b;
-  at::Tensor m;        // undefined for LoRA
+  at::Tensor m;        // undefined for LoRA and VeRA
   double alpha = 0.0;  // scale = alpha / rank (rank = a.size(0)), or alpha / sqrt(rank) with rsLoRA
+  // VeRA's and DVoRA's trained "d" [r] and "b" [out]; A and B are then slices of the matrices that
+  // all modules share. Undefined for the others.
+  at::Tensor vera_d = {};
+  at::Tensor vera_b = {};
 };
 
 // An adapter of this library in a slot: what every kind offers beyond LinearAdapter.
@@ -43,6 +47,7 @@ class Adapter : public nn::LinearAdapter {
   // training mode does dropout act.
   virtual void set_training(bool training, uint64_t step, uint32_t index) = 0;
   virtual double alpha() const = 0;
+  virtual AdapterTensors tensors() const = 0;
 };
 
 // Takes the adapters out of their slots again when it ends.
@@ -79,7 +84,7 @@ class AdapterSet {
   const AdapterSpec& spec() const { return spec_; }
   size_t size() const { return entries_.size(); }
   AttachScope attach();
-  // In layer order, within a module A, B, m; no A and B where the rank is 0.
+  // In layer order, within a module A, B (VeRA: d, b), m; no A and B where the rank is 0.
   std::vector<AdapterParameter> parameters() const;
   std::map<std::string, AdapterTensors> tensors() const;
   const Adapter* find(const std::string& module) const;

@@ -36,6 +36,15 @@ bool any_matches(const std::vector<std::string>& patterns, const std::string& mo
                      [&](const std::string& pattern) { return module_matches(pattern, module); });
 }
 
+// Ranks and alphas of a run are those of its LoRAs and DoRAs.
+void forget_lora_scales(AdapterSpec& spec) {
+  spec.rank = kVeraRank;
+  spec.alpha.reset();
+  spec.use_rslora = false;
+  spec.rank_pattern.clear();
+  spec.alpha_pattern.clear();
+}
+
 }  // namespace
 
 int64_t AdapterSpec::rank_of(const std::string& module) const {
@@ -71,7 +80,8 @@ const FieldList<AdapterSpec>& adapter_spec_fields() {
   static const FieldList<AdapterSpec> list = [] {
     FieldList<AdapterSpec> f;
     f.group("Adapter");
-    f.add("kind", &AdapterSpec::kind, "The kind of adapter.").one_of({"lora", "dora"});
+    f.add("kind", &AdapterSpec::kind, "The kind of adapter.")
+        .one_of({"lora", "dora", "vera", "dvora"});
     f.add("rank", &AdapterSpec::rank, "Rank of the update.").at_least(1).at_most(4096);
     f.add("alpha", &AdapterSpec::alpha,
           "Scale numerator; absent means the rank, so that the scale is 1.")
@@ -99,9 +109,24 @@ const FieldList<AdapterSpec>& adapter_spec_fields() {
           "How A starts: N(0, 1/rank^2) as diffusers' scripts, or Kaiming uniform as PEFT's "
           "default.")
         .one_of({"gaussian", "kaiming"});
+    f.add("projection_prng_key", &AdapterSpec::projection_prng_key,
+          "VeRA: seed of the random matrices that all modules share.")
+        .at_least(0);
+    f.add("d_initial", &AdapterSpec::d_initial, "VeRA: where the trained vector d starts.");
     return f;
   }();
   return list;
+}
+
+void check_adapter_spec(const AdapterSpec& spec) {
+  if (!spec.has_magnitude() && !spec.magnitude_only_modules.empty()) {
+    throw UsageError(concat("magnitude_only_modules: ", spec.kind, " has no magnitudes"));
+  }
+  if (!spec.is_vera()) return;
+  if (spec.alpha || spec.use_rslora || !spec.rank_pattern.empty() || !spec.alpha_pattern.empty()) {
+    throw UsageError(
+        concat(spec.kind, ": all modules share one A and B of one rank, and there is no alpha"));
+  }
 }
 
 std::vector<std::string> default_target_modules(bool text_encoders) {
@@ -117,6 +142,7 @@ AdapterSpec parse_adapter_spec(const std::string& text, const AdapterSpec& defau
   const auto& fields = adapter_spec_fields();
   const size_t colon = std::min(text.find(':'), text.size());
   fields.set(&spec, fields.at("kind"), text.substr(0, colon), "--adapter");
+  if (spec.is_vera()) forget_lora_scales(spec);
   size_t begin = colon + 1;
   while (begin < text.size()) {
     const size_t comma = std::min(text.find(',', begin), text.size());
@@ -128,6 +154,7 @@ AdapterSpec parse_adapter_spec(const std::string& text, const AdapterSpec& defau
     fields.set_text(&spec, fields.at(part.substr(0, equals)), part.substr(equals + 1));
     begin = comma + 1;
   }
+  check_adapter_spec(spec);
   return spec;
 }
 

@@ -12,7 +12,7 @@
 namespace dorabooth {
 
 struct AdapterSpec {
-  std::string kind = "lora";  // "lora" or "dora"
+  std::string kind = "lora";  // "lora", "dora", "vera" or "dvora"
   int64_t rank = 4;
   std::optional<double> alpha;  // absent: alpha = rank, so that the scale is 1
   bool use_rslora = false;      // scale = alpha/sqrt(rank) instead of alpha/rank
@@ -27,6 +27,12 @@ struct AdapterSpec {
   std::string norm_axis = "output";        // DoRA: "output" (PEFT, the authors' code) or "input"
   std::string norm_gradient = "detached";  // DoRA: "detached" (eq. 11) or "full" (eq. 6)
   std::string init_lora_weights = "gaussian";
+  // VeRA and DVoRA, names and defaults of PEFT's VeraConfig.
+  int64_t projection_prng_key = 0;  // of the shared random A and B
+  double d_initial = 0.1;
+
+  bool has_magnitude() const { return kind == "dora" || kind == "dvora"; }
+  bool is_vera() const { return kind == "vera" || kind == "dvora"; }
 
   // Rank and alpha of one module after the patterns; the later pattern wins. Both are 0 where the
   // magnitude alone is trained.
@@ -40,6 +46,11 @@ struct AdapterSpec {
 };
 
 const FieldList<AdapterSpec>& adapter_spec_fields();
+
+// UsageError where fields are set that the kind has no use for.
+void check_adapter_spec(const AdapterSpec& spec);
+
+inline constexpr int64_t kVeraRank = 256;  // PEFT's default
 
 // The attention projections: to_q, to_k, to_v, to_out.0 of the UNet, and with `text_encoders`
 // q_proj, k_proj, v_proj, out_proj of both text encoders.

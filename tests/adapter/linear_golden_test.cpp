@@ -37,19 +37,6 @@ struct Fixture {
   nlohmann::json numbers = fixture_json("adapters/linear_dora.json");
 };
 
-AdapterTensors tensors_of(const Fixture& fixture, const Case& c) {
-  AdapterTensors tensors;
-  tensors.a = fixture.file.at("A").clone();
-  tensors.b = fixture.file.at("B").clone();
-  if (c.kind == "dora") tensors.m = fixture.file.at(c.axis == "input" ? "m_in" : "m").clone();
-  tensors.alpha = fixture.numbers.at("alpha").get<double>();
-  if (c.magnitude_only) {
-    tensors.a = tensors.a.slice(0, 0, 0).clone();
-    tensors.b = tensors.b.slice(1, 0, 0).clone();
-  }
-  return tensors;
-}
-
 AdapterSpec spec_of(const Case& c) {
   AdapterSpec spec;
   spec.kind = c.kind;
@@ -58,11 +45,31 @@ AdapterSpec spec_of(const Case& c) {
   return spec;
 }
 
+AdapterTensors tensors_of(const Fixture& fixture, const Case& c) {
+  AdapterTensors tensors;
+  tensors.a = fixture.file.at("A").clone();
+  tensors.b = fixture.file.at("B").clone();
+  if (c.kind == "vera" || c.kind == "dvora") {
+    tensors.a = fixture.file.at("vera_A").clone();
+    tensors.b = fixture.file.at("vera_B").clone();
+    tensors.vera_d = fixture.file.at("vera_d").clone();
+    tensors.vera_b = fixture.file.at("vera_b").clone();
+  }
+  if (spec_of(c).has_magnitude())
+    tensors.m = fixture.file.at(c.axis == "input" ? "m_in" : "m").clone();
+  tensors.alpha = fixture.numbers.at("alpha").get<double>();
+  if (c.magnitude_only) {
+    tensors.a = tensors.a.slice(0, 0, 0).clone();
+    tensors.b = tensors.b.slice(1, 0, 0).clone();
+  }
+  return tensors;
+}
+
 std::unique_ptr<LowRankAdapter> adapter_of(const Fixture& fixture, const Case& c,
                                            const AdapterCore& core) {
   AdapterTensors tensors = tensors_of(fixture, c);
-  auto adapter = c.kind == "lora" ? make_lora(std::move(tensors), spec_of(c), 0, core)
-                                  : make_dora(std::move(tensors), spec_of(c), 0, core);
+  auto adapter = spec_of(c).has_magnitude() ? make_dora(std::move(tensors), spec_of(c), 0, core)
+                                            : make_lora(std::move(tensors), spec_of(c), 0, core);
   adapter->set_strength(c.strength, StrengthRule::kPeft);
   return adapter;
 }
@@ -95,7 +102,10 @@ std::vector<Case> cases(const Fixture& fixture) {
           {"dora_in", "dora", "input"},
           {"dora_in_full", "dora", "input", "full"},
           {"magnitude_only", "dora", "output", "detached", 1.0, true},
-          {"magnitude_only", "dora", "output", "full", 1.0, true}};
+          {"magnitude_only", "dora", "output", "full", 1.0, true},
+          {"vera", "vera"},
+          {"dvora", "dvora"},
+          {"dvora_full", "dvora", "output", "full"}};
 }
 
 TEST(LinearAdapterGolden, ValuesGradientsAndMergesEqualTheReference) {
