@@ -115,7 +115,8 @@ at::Tensor merged_column_norms(const FrozenWeight& weight, const at::Tensor& a, 
     args.sums = sums.data_ptr<double>();
     core.column_square_sums(args);
   }
-  return sums.sqrt().to(at::kFloat);
+  // Through fp32 as FrozenWeight::column_norm2, so that m / norm is 1 where B is zero.
+  return sums.to(at::kFloat).to(at::kDouble).sqrt().to(at::kFloat);
 }
 
 at::Tensor dropout_mask(const at::Tensor& like, uint64_t key, uint64_t step, uint32_t index,
