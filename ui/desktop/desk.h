@@ -27,6 +27,8 @@ class Desk {
   void run(const Effect& effect);
 
   const State& state() const { return state_; }
+  // advance() has something to do then, whatever else happens.
+  double seconds_to_timer() const { return runner_.seconds_to_timer(); }
 
  private:
   State state_;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "pipelines/compare.h"
+#include "pipelines/comparison_sheet.h"
 #include "pipelines/inspect.h"
 #include "pipelines/merge.h"
 #include "pipelines/survey.h"
@@ -46,6 +47,33 @@ struct SavePictureEdit {
 struct EnlargePicture {
   std::string path;
   int64_t side = 0;
+};
+
+// Brings the columns that a run's checkpoints make.
+struct ListCheckpoints {
+  std::string folder;
+};
+// Brings the settings of a picture of ours.
+struct ReadPicture {
+  std::string path;
+};
+struct WriteComparison {
+  ComparisonSheet sheet;
+  std::string path;
+};
+struct CopyPicture {
+  std::string from;
+  std::string to;
+};
+// Frees the base that is kept between comparisons.
+struct ReleaseBase {};
+
+// --- time ---
+enum class TimerId { kResample, kBaseUnused };
+// Rings once; set again before that, it starts anew.
+struct SetTimer {
+  TimerId timer = TimerId::kResample;
+  double seconds = 0;
 };
 
 // --- running jobs ---
@@ -90,7 +118,8 @@ struct CloseProgram {};
 using Effect =
     std::variant<RunTraining, RunCompare, RunMerge, PlanMerge, RunInspect, RunSurvey, StopJob,
                  PauseJob, ResumeJob, LoadText, SaveText, ListFolder, LookAtFolder, OpenFileDialog,
-                 CopyToClipboard, CloseProgram, SavePictureEdit, EnlargePicture>;
+                 CopyToClipboard, CloseProgram, SavePictureEdit, EnlargePicture, ListCheckpoints,
+                 ReadPicture, WriteComparison, CopyPicture, ReleaseBase, SetTimer>;
 using Effects = std::vector<Effect>;
 
 }  // namespace dorabooth

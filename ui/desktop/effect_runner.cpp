@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "pipelines/compare_grid.h"
 #include "src/base/atomic_file.h"
 #include "src/base/error.h"
 #include "ui/desktop/reduce_window.h"
@@ -120,6 +121,7 @@ void EffectRunner::run(const Effect& effect) {
                    control(effect);
                    run_files(effect);
                    run_pictures(effect);
+                   run_compare_files(effect);
                  },
              },
              effect);
@@ -235,6 +237,42 @@ void EffectRunner::run_files(const Effect& effect) {
       effect);
 }
 
+void EffectRunner::run_compare_files(const Effect& effect) {
+  std::visit(
+      Overloaded{
+          [&](const ListCheckpoints& list) {
+            files_.add([this, list] {
+              mailbox_.post(CompareAction(CheckpointsFound{checkpoint_columns(list.folder)}));
+            });
+          },
+          [&](const ReadPicture& read) {
+            files_.add([this, f = pipelines_.request_of_picture, read] {
+              const SampleRequest request = f(read.path);
+              const bool found = fs::exists(request.pretrained_model_name_or_path);
+              mailbox_.post(CompareAction(PictureTaken{request, found}));
+            });
+          },
+          [&](const WriteComparison& write) {
+            files_.add([this, f = pipelines_.write_comparison, write] {
+              f(write.sheet, write.path);
+              mailbox_.post(CompareAction(ComparisonSaved{write.path}));
+            });
+          },
+          [&](const CopyPicture& copy) {
+            files_.add([copy] {
+              fs::create_directories(fs::path(copy.to).parent_path());
+              write_file_atomically(copy.to, read_file(copy.from));
+            });
+          },
+          [&](const ReleaseBase&) {
+            if (pipelines_.release_base) files_.add(pipelines_.release_base);
+          },
+          [&](const SetTimer& timer) { timers_.set(timer); },
+          [](const auto&) {},
+      },
+      effect);
+}
+
 void EffectRunner::poll(const std::function<void(JobId, const Event&)>& on_event,
                         const std::function<void(const Action&)>& on_action) {
   files_.poll();
@@ -242,6 +280,9 @@ void EffectRunner::poll(const std::function<void(JobId, const Event&)>& on_event
     for (const Event& event : job->drain()) on_event(id, event);
   }
   for (const Action& action : mailbox_.take()) on_action(action);
+  for (const TimerId timer : timers_.take())
+    on_action(timer == TimerId::kResample ? CompareAction(ResampleDue{})
+                                          : CompareAction(BaseUnused{}));
   if (!dialogs_) return;
   if (const auto answer = dialogs_->poll())
     on_action(FileAction(FileChosen{answer->question, answer->path}));

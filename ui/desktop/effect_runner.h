@@ -12,6 +12,7 @@
 #include "ui/desktop/action_mailbox.h"
 #include "ui/desktop/effect.h"
 #include "ui/desktop/file_queue.h"
+#include "ui/desktop/timers.h"
 #include "ui/desktop/widgets/file_dialog.h"
 
 namespace dorabooth {
@@ -30,6 +31,9 @@ struct Pipelines {
   Pipeline<SurveyRequest, DatasetReport> survey;
   std::function<SurveyedPicture(const SurveyRequest&, const PictureEdit&)> edit_picture;
   std::function<Image(const std::string& path, int64_t side)> picture_preview;
+  std::function<SampleRequest(const std::string& picture)> request_of_picture;
+  std::function<void(const ComparisonSheet&, const std::string& path)> write_comparison;
+  std::function<void()> release_base;
 };
 
 // What only the window can do.
@@ -51,6 +55,8 @@ class EffectRunner {
   // Hands over everything that came since the last call, in order.
   void poll(const std::function<void(JobId, const Event&)>& on_event,
             const std::function<void(const Action&)>& on_action);
+  // Until a timer rings: poll again then.
+  double seconds_to_timer() const { return timers_.seconds_to_next(); }
 
  private:
   void start(JobId id, Job::Work work);
@@ -58,6 +64,7 @@ class EffectRunner {
   void control(const Effect& effect);
   void run_files(const Effect& effect);
   void run_pictures(const Effect& effect);
+  void run_compare_files(const Effect& effect);
   Job* job(JobId id);
 
   Pipelines pipelines_;
@@ -66,6 +73,7 @@ class EffectRunner {
   ActionMailbox mailbox_;
   FileQueue files_;
   std::map<JobId, std::unique_ptr<Job>> jobs_;
+  Timers timers_;
 };
 
 }  // namespace dorabooth

@@ -19,7 +19,7 @@ struct FileChosen {
   std::string path;
 };
 // Text of a file that LoadText asked for.
-enum class TextUse { kTrainConfig, kPreset, kQuickstart, kMetrics, kProject };
+enum class TextUse { kTrainConfig, kPreset, kQuickstart, kMetrics, kPrompts, kProject };
 struct TextLoaded {
   TextUse use = TextUse::kTrainConfig;
   std::string path;

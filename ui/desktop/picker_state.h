@@ -21,6 +21,11 @@ enum class FileUse {
   kOpenProject,
   kSaveProject,
   kInspect,
+  kAddColumn,         // an adapter
+  kSweepCheckpoints,  // the folder of a training run
+  kLoadPrompts,       // text, one prompt a line
+  kTakePicture,       // of ours: its settings
+  kSaveComparison,    // .png or .html
 };
 
 struct FileQuestion {

@@ -13,6 +13,10 @@ namespace {
 std::string edit_key(const Action& action) {
   if (const auto* set = action_as<SetField>(action))
     return std::to_string(static_cast<int>(set->form)) + "/" + set->field;
+  if (const auto* set = action_as<SetColumnStrength>(action))
+    return "strength/" + std::to_string(set->column);
+  if (const auto* rename = action_as<RenameColumn>(action))
+    return "name/" + std::to_string(rename->column);
   return "";
 }
 
@@ -119,7 +123,7 @@ Effects reduce(State& state, JobId id, const Event& event) {
              event);
   if (id == JobId::kTrain) reduce_train_event(state, event);
   if (id == JobId::kDataset) reduce_dataset_event(state, event);
-  if (id == JobId::kCompare) reduce_compare_event(state, event);
+  if (id == JobId::kCompare) return reduce_compare_event(state, event);
   return {};
 }
 

@@ -1,8 +1,10 @@
 // Questions for files, their answers, and what was read.
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "src/base/error.h"
+#include "ui/desktop/compare_cells.h"
 #include "ui/desktop/persistence.h"
 #include "ui/desktop/reduce_window.h"
 
@@ -37,6 +39,16 @@ Effects answer(State& state, const FileQuestion& question, const std::string& pa
       return {};
     case FileUse::kInspect:
       return reduce_inspect(state, InspectFile{path});
+    case FileUse::kAddColumn:
+      return reduce_compare(state, AddColumn{path});
+    case FileUse::kSweepCheckpoints:
+      return {ListCheckpoints{path}};
+    case FileUse::kLoadPrompts:
+      return {LoadText{TextUse::kPrompts, path}};
+    case FileUse::kTakePicture:
+      return reduce_compare(state, TakePicture{path});
+    case FileUse::kSaveComparison:
+      return {WriteComparison{comparison_sheet(state), path}};
   }
   return {};
 }
@@ -88,6 +100,16 @@ void load_project(State& state, const std::string& path, const std::string& text
   remember_recent(state.settings.recent_projects, path);
 }
 
+void load_prompts(State& state, const std::string& text) {
+  std::istringstream lines(text);
+  std::vector<std::string> prompts;
+  for (std::string line; std::getline(lines, line);) {
+    if (!line.empty() && line.back() == '\r') line.pop_back();
+    if (!line.empty()) prompts.push_back(line);
+  }
+  state.project.compare.prompt = std::move(prompts);
+}
+
 void take_text(State& state, const TextLoaded& loaded) {
   try {
     switch (loaded.use) {
@@ -99,6 +121,8 @@ void take_text(State& state, const TextLoaded& loaded) {
         return take_metrics(state.train, loaded.text);
       case TextUse::kQuickstart:
         return load_quickstart(state, loaded.path, loaded.text);
+      case TextUse::kPrompts:
+        return load_prompts(state, loaded.text);
       case TextUse::kProject:
         return load_project(state, loaded.path, loaded.text);
     }
@@ -114,9 +138,11 @@ bool has_ending(const std::string& path, const char* ending) {
   return fs::path(path).extension() == ending;
 }
 
-// A folder of pictures is the dataset, a model or adapter is inspected.
+// A folder of pictures is the dataset, a model or adapter is inspected, a PNG brings its settings
+// to the comparison.
 Effects take_dropped(State& state, const std::string& path) {
   if (has_ending(path, ".safetensors")) return reduce_inspect(state, InspectFile{path});
+  if (has_ending(path, ".png")) return reduce_compare(state, TakePicture{path});
   if (has_ending(path, ".json")) return {LoadText{TextUse::kTrainConfig, path}};
   return {LookAtFolder{path}};
 }

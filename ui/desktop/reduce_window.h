@@ -12,13 +12,14 @@ Effects reduce_start(State& state, const StartAction& action);
 Effects reduce_dataset(State& state, const DatasetAction& action);
 Effects reduce_train(State& state, const TrainAction& action);
 Effects reduce_compare(State& state, const CompareAction& action);
+void reduce_compare_columns(State& state, const CompareAction& action);
 Effects reduce_export(State& state, const ExportAction& action);
 Effects reduce_inspect(State& state, const InspectAction& action);
 
 // What a job's events change beside its JobState, which reduce() keeps itself.
 void reduce_train_event(State& state, const Event& event);
 void reduce_dataset_event(State& state, const Event& event);
-void reduce_compare_event(State& state, const Event& event);
+Effects reduce_compare_event(State& state, const Event& event);
 
 // Writes it beside the picture; PictureEdited brings what it has become.
 Effects save_picture_edit(State& state, const PictureEdit& edit);

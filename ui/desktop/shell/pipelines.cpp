@@ -1,12 +1,17 @@
 // A device is opened on the job's thread, at the first job: the window is there before.
 #include "ui/desktop/shell/pipelines.h"
 
+#include <memory>
+
 #include "pipelines/compare.h"
+#include "pipelines/comparison_sheet.h"
 #include "pipelines/inspect.h"
 #include "pipelines/merge.h"
+#include "pipelines/sample.h"
 #include "pipelines/survey.h"
 #include "pipelines/train.h"
 #include "src/device/device.h"
+#include "ui/desktop/shell/kept_base.h"
 
 namespace dorabooth {
 
@@ -23,13 +28,21 @@ void open_devices(const std::string& device) {
 
 Pipelines desktop_pipelines() {
   Pipelines pipelines;
-  pipelines.train = [](const TrainConfig& config, Progress& progress, std::stop_token stop) {
+  const auto base = std::make_shared<KeptBase>();
+  pipelines.train = [base](const TrainConfig& config, Progress& progress, std::stop_token stop) {
     open_devices(config.device);
+    const KeptBase::Pause pause(*base);
     return train(config, progress, stop);
   };
-  pipelines.compare = [](const CompareRequest& request, Progress& progress, std::stop_token stop) {
+  pipelines.compare = [base](const CompareRequest& request, Progress& progress,
+                             std::stop_token stop) {
     open_devices(request.device);
-    return compare(request, progress, stop);
+    return base->draw(request, progress, stop);
+  };
+  pipelines.release_base = [base] { base->release(); };
+  pipelines.request_of_picture = request_of_picture;
+  pipelines.write_comparison = [](const ComparisonSheet& sheet, const std::string& path) {
+    write_comparison_sheet(sheet, path);
   };
   pipelines.merge = [](const MergeRequest& request, Progress& progress, std::stop_token stop) {
     open_devices("cpu");

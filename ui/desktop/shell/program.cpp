@@ -43,7 +43,7 @@ void run_program(const DesktopOptions& options, const ProgramHooks& hooks) {
   if (hooks.opened) hooks.opened(desk);
 
   while (!close && !window.should_close()) {
-    window.wait(pacer.wait_seconds(Window::now()));
+    window.wait(std::min(pacer.wait_seconds(Window::now()), desk.seconds_to_timer()));
     pacer.set_iconified(window.iconified());
     if (desk.advance(Window::now())) pacer.on_change();
     if (!pacer.should_draw(Window::now())) continue;

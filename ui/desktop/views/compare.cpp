@@ -2,27 +2,96 @@
 
 #include <imgui.h>
 
-#include "ui/desktop/widgets/form.h"
+#include <filesystem>
+
+#include "ui/desktop/views/compare_pictures.h"
+#include "ui/desktop/views/compare_settings.h"
 #include "ui/desktop/widgets/job_line.h"
 
 namespace dorabooth {
 
-void draw_compare(const State& state, Actions& actions, Widgets&) {
-  const JobState& job = state.jobs[JobId::kCompare];
-  ImGui::TextWrapped(
-      "Give prompts, seeds and columns (NAME=FILE, a trained adapter), and compare: base and "
-      "adapters start from the same noise.");
-  ImGui::BeginDisabled(job.active());
-  if (ImGui::Button("Compare")) actions.add(CompareAction(StartCompare{}));
+namespace {
+
+void draw_button(const char* label, const char* tip, bool enabled, const Action& action,
+                 Actions& actions) {
+  ImGui::BeginDisabled(!enabled);
+  if (ImGui::Button(label)) actions.add(action);
   ImGui::EndDisabled();
+  if (ImGui::IsItemHovered(ImGuiHoveredFlags_ForTooltip | ImGuiHoveredFlags_AllowWhenDisabled))
+    ImGui::SetTooltip("%s", tip);
   ImGui::SameLine();
-  ImGui::BeginDisabled(!job.active());
-  if (ImGui::Button("Stop")) actions.add(CompareAction(StopCompare{}));
-  ImGui::EndDisabled();
-  draw_job_line(job);
-  ImGui::BeginDisabled(job.active());
-  draw_form(state, FormId::kCompare, actions);
-  ImGui::EndDisabled();
+}
+
+Action ask_where(const State& state, const char* title, const char* ending) {
+  FileQuestion question;
+  question.kind = FileQuestionKind::kSaveFile;
+  question.use = FileUse::kSaveComparison;
+  question.title = title;
+  question.start =
+      std::filesystem::path(state.project.compare.output).replace_extension(ending).string();
+  return FileAction(AskForFile{question});
+}
+
+void draw_toolbar(const State& state, const CompareGrid& grid, Actions& actions) {
+  const JobState& job = state.jobs[JobId::kCompare];
+  const bool ready = !job.active() && grid.problem.empty();
+  const bool drawn = !state.compare.pictures.empty() && grid.problem.empty();
+  draw_button("Draw", "What is not drawn yet, or with other settings (Ctrl+Enter)", ready,
+              CompareAction(StartCompare{}), actions);
+  draw_button("Stop", "The pictures that are finished stay", job.active(),
+              CompareAction(StopCompare{}), actions);
+  draw_button("Draw all again", "Also what was drawn with these settings", ready && drawn,
+              CompareAction(DrawAllAgain{}), actions);
+  draw_button("Save sheet...", "One picture with all cells (PNG)", drawn,
+              ask_where(state, "Save the sheet", ".png"), actions);
+  draw_button("Save page...", "One page with all pictures in it (HTML)", drawn,
+              ask_where(state, "Save the page", ".html"), actions);
+  ImGui::NewLine();
+  if (job.phase != JobState::Phase::kIdle) draw_job_line(job);
+}
+
+void draw_pictures(const State& state, const CompareGrid& grid, const CompareRequest& request,
+                   Actions& actions, Widgets& widgets) {
+  if (!grid.problem.empty()) {
+    ImGui::TextWrapped("%s", grid.problem.c_str());
+    return;
+  }
+  const JobState& job = state.jobs[JobId::kCompare];
+  if (state.compare.pictures.empty() && !job.active()) {
+    ImGui::TextWrapped(
+        "Press Draw: each row is drawn from the same noise, so that what differs is the adapter.");
+  }
+  ComparePictures pictures{state, grid, request, actions, widgets, {}};
+  const float line = ImGui::GetTextLineHeightWithSpacing();
+  // Arrows, Enter and Tab are the pictures' own here.
+  if (ImGui::BeginChild("Pictures", {0, -line}, ImGuiChildFlags_None,
+                        ImGuiWindowFlags_NoNavInputs | ImGuiWindowFlags_HorizontalScrollbar)) {
+    state.compare.large ? draw_compare_large(pictures) : draw_compare_grid(pictures);
+  }
+  ImGui::EndChild();
+  const char* hint =
+      "Ctrl+G: to the pictures · arrows, Tab · Enter: large · Esc: back · S: "
+      "favourite · wheel, drag · F: fit · 1: 100 %";
+  ImGui::TextDisabled("%s", pictures.status.empty() ? hint : pictures.status.c_str());
+}
+
+}  // namespace
+
+void draw_compare(const State& state, Actions& actions, Widgets& widgets) {
+  const CompareRequest request = drawn_request(state.project);
+  const CompareGrid grid = compare_grid(request);
+  const float font = ImGui::GetFontSize();
+  const float width = std::max(20 * font, 0.27F * ImGui::GetContentRegionAvail().x);
+  if (ImGui::Shortcut(ImGuiMod_Ctrl | ImGuiKey_Enter)) actions.add(CompareAction(StartCompare{}));
+  const bool to_pictures = ImGui::Shortcut(ImGuiMod_Ctrl | ImGuiKey_G);
+  if (ImGui::BeginChild("Settings", {width, 0})) draw_compare_settings(state, actions);
+  ImGui::EndChild();
+  ImGui::SameLine();
+  ImGui::BeginGroup();
+  draw_toolbar(state, grid, actions);
+  if (to_pictures) ImGui::SetNextWindowFocus();
+  draw_pictures(state, grid, request, actions, widgets);
+  ImGui::EndGroup();
 }
 
 }  // namespace dorabooth
