@@ -87,6 +87,17 @@ Nf4Weight::Nf4Weight(const at::Tensor& weight, bool double_quantization, const A
   tensors_ = nf4_quantize(weight, double_quantization, core);
 }
 
+Nf4Weight::Nf4Weight(Nf4Tensors tensors, int64_t out, int64_t in, at::ScalarType dtype,
+                     const AdapterCore& core)
+    : out_(out), in_(in), dtype_(dtype), tensors_(std::move(tensors)), core_(&core) {
+  const int64_t blocks = (out * in + kNf4Block - 1) / kNf4Block;
+  const at::Tensor& absmax = tensors_.absmax.defined() ? tensors_.absmax : tensors_.absmax_index;
+  if (tensors_.packed.numel() != (out * in + 1) / 2 || absmax.numel() != blocks) {
+    fail("NF4 of [", out, ",", in, "]: got ", tensors_.packed.numel(), " bytes and ",
+         absmax.numel(), " blocks");
+  }
+}
+
 int64_t Nf4Weight::core_row_count() const {
   const int64_t row_bytes = in_ * element_size(element_type(dtype_));
   return std::clamp<int64_t>(kBlockBytes / row_bytes, 1, out_);

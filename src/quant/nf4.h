@@ -34,6 +34,9 @@ class Nf4Weight : public FrozenWeight {
  public:
   // Of `weight` [out, in] in fp32, fp16 or bf16, which is not kept; `core` outlives it.
   Nf4Weight(const at::Tensor& weight, bool double_quantization, const AdapterCore& core);
+  // Over tensors that are quantised already; products in `dtype`.
+  Nf4Weight(Nf4Tensors tensors, int64_t out, int64_t in, at::ScalarType dtype,
+            const AdapterCore& core);
 
   int64_t out_features() const override { return out_; }
   int64_t in_features() const override { return in_; }
