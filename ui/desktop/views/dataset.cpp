@@ -102,7 +102,8 @@ void draw_dataset(const State& state, Actions& actions, Widgets& widgets) {
   ask_for_survey(state, actions);
   if (!state.dataset.report) return draw_without_report(state.jobs[JobId::kDataset]);
   const ImVec2 size = ImGui::GetContentRegionAvail();
-  const float class_height = 5.2F * ImGui::GetFrameHeightWithSpacing();
+  const float class_height =
+      2 * ImGui::GetFrameHeightWithSpacing() + 3 * ImGui::GetTextLineHeightWithSpacing();
   if (ImGui::BeginChild("Left", {0.55F * size.x, 0}, ImGuiChildFlags_NavFlattened)) {
     draw_dataset_grid(state, actions, widgets, ImGui::GetContentRegionAvail().y - class_height);
     draw_class_pictures(state, actions);

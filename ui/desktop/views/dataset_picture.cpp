@@ -81,6 +81,7 @@ void draw_numbers(const State& state, const SurveyedPicture& picture, Actions& a
 
 const char* crop_text(const State& state, const SurveyedPicture& picture) {
   if (picture.drawn || state.dataset.dragged_crop) return "drawn by hand";
+  if (picture.area_lost == 0.0) return "all of it";
   return state.dataset.request.center_crop ? "the centre" : "a random part, the same in every run";
 }
 
@@ -143,7 +144,8 @@ void draw_dataset_picture(const State& state, Actions& actions, Widgets& widgets
   draw_warnings(*picture);
   if (picture->width > 0) {
     draw_facts(state, *picture);
-    const float below = 10 * ImGui::GetTextLineHeightWithSpacing();
+    const float below =
+        2 * ImGui::GetFrameHeightWithSpacing() + 6 * ImGui::GetTextLineHeightWithSpacing();
     const float height =
         std::max(10 * ImGui::GetFontSize(), ImGui::GetContentRegionAvail().y - below);
     draw_image(state, *picture, actions, widgets, height);

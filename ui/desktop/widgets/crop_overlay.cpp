@@ -89,9 +89,12 @@ PictureArea fit_picture(PictureSize picture, ImVec2 at, ImVec2 room) {
 
 void draw_crop(ImDrawList& list, const PictureArea& area, const CropRectangle& crop, bool drawn) {
   if (crop.width == 0) return;
-  const ImVec2 min = on_screen(area, static_cast<double>(crop.left), static_cast<double>(crop.top));
-  const ImVec2 max = on_screen(area, static_cast<double>(crop.left + crop.width),
-                               static_cast<double>(crop.top + crop.height));
+  // On whole pixels, where the shades meet without a seam.
+  const auto whole = [](ImVec2 at) { return ImVec2(std::round(at.x), std::round(at.y)); };
+  const ImVec2 min =
+      whole(on_screen(area, static_cast<double>(crop.left), static_cast<double>(crop.top)));
+  const ImVec2 max = whole(on_screen(area, static_cast<double>(crop.left + crop.width),
+                                     static_cast<double>(crop.top + crop.height)));
   const ImVec2 end = area.max();
   constexpr ImU32 kShade = IM_COL32(0, 0, 0, 150);
   list.AddRectFilled(area.min, {end.x, min.y}, kShade);
