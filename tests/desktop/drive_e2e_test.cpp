@@ -55,6 +55,7 @@ class Drive : public ::testing::Test {
 
   void all(ProgramDrive& drive);
   void choose_bundled(ProgramDrive& drive);
+  void look_at_pictures(ProgramDrive& drive);
   void set_up_training(ProgramDrive& drive);
   void train(ProgramDrive& drive);
   void merge(ProgramDrive& drive);
@@ -76,6 +77,18 @@ void Drive::choose_bundled(ProgramDrive& drive) {
   drive.test->ItemClick("**/Try the bundled base and pictures");
   ASSERT_TRUE(drive.wait(
       10, [](const State& s) { return !s.project.train.pretrained_model_name_or_path.empty(); }));
+}
+
+void Drive::look_at_pictures(ProgramDrive& drive) {
+  drive.open(WindowId::kDataset);
+  ASSERT_TRUE(drive.wait(60, [](const State& s) {
+    return s.dataset.report && s.dataset.thumbnails.size() == s.dataset.report->pictures.size();
+  }));
+  EXPECT_EQ(drive.state().dataset.report->pictures.size(), 24u);
+  const fs::path first = drive.state().dataset.report->pictures.front().path;
+  drive.test->ItemClick(("**/##" + first.filename().string()).c_str());
+  EXPECT_TRUE(drive.wait(10, [&](const State& s) { return s.dataset.enlarged_path == first; }));
+  screenshot(drive, "dataset");
 }
 
 void Drive::set_up_training(ProgramDrive& drive) {
@@ -129,7 +142,6 @@ void Drive::train(ProgramDrive& drive) {
   }
   drive.test->ItemClick("**/Previews");
   drive.test->Yield(10);
-  screenshot(drive, "previews");
 }
 
 void Drive::check_progress_bar(double share) {
@@ -146,10 +158,9 @@ void Drive::check_progress_bar(double share) {
     const int start = x;
     while (x < seen.width && !differs(seen.pixel(x, y), accent)) ++x;
     const int end = x;
-    // Behind the bar lies the part that is still to come, of one colour.
-    while (x < seen.width && end + 2 < seen.width &&
-           !differs(seen.pixel(x, y), seen.pixel(std::min(end + 2, seen.width - 1), y)))
-      ++x;
+    // Behind the bar's blurred end lies the part that is still to come, of one colour.
+    const int rest = std::min(end + 2, seen.width - 1);
+    for (x = rest; x < seen.width && !differs(seen.pixel(x, y), seen.pixel(rest, y));) ++x;
     if (end - start <= longest) continue;
     longest = end - start;
     whole = x - start;
@@ -207,8 +218,8 @@ void Drive::check_command_line() {
 }
 
 void Drive::all(ProgramDrive& drive) {
-  for (const auto step :
-       {&Drive::choose_bundled, &Drive::set_up_training, &Drive::train, &Drive::merge}) {
+  for (const auto step : {&Drive::choose_bundled, &Drive::look_at_pictures, &Drive::set_up_training,
+                          &Drive::train, &Drive::merge}) {
     (this->*step)(drive);
     if (HasFatalFailure() || drive.test->IsError()) return;
   }
