@@ -48,6 +48,8 @@ constexpr std::array kSuffixes = {
     Suffix{".lokr_w2_a", Role::kUp},
     Suffix{".lokr_w2_b", Role::kDown},
     Suffix{".lora_mid.weight", Role::kOther},
+    Suffix{".vera_lambda_d", Role::kOther},
+    Suffix{".vera_lambda_b", Role::kOther},
 };
 
 const Suffix* suffix_of(const std::string& name) {
@@ -173,6 +175,7 @@ AdapterSummary summarize_adapter(const SafetensorsFile& file) {
   summary.kind = "LoRA";
   summary.format = "diffusers";
   for (const TensorEntry& entry : file.entries()) {
+    if (entry.name == "base_model.vera_A" || entry.name == "base_model.vera_B") continue;
     const Suffix* suffix = suffix_of(entry.name);
     if (!suffix) {
       summary.problems.push_back("unknown key " + entry.name);
@@ -183,6 +186,8 @@ AdapterSummary summarize_adapter(const SafetensorsFile& file) {
       summary.format = "kohya";
     if (entry.name.find(".hada_") != std::string::npos) summary.kind = "LoHa";
     if (entry.name.find(".lokr_") != std::string::npos) summary.kind = "LoKr";
+    if (entry.name.find(".vera_") != std::string::npos) summary.kind = "VeRA";
+    if (entry.name.ends_with(".vera_lambda_d")) summary.ranks.insert(entry.numel());
     Module& module =
         modules[entry.name.substr(0, entry.name.size() - std::string(suffix->text).size())];
     switch (suffix->role) {

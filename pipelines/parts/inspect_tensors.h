@@ -19,7 +19,7 @@ std::vector<std::string> not_finite(const SafetensorsFile& file);
 // An adapter file by its key suffixes alone.
 struct AdapterSummary {
   std::string format;  // "diffusers", "peft", "kohya"
-  std::string kind;    // "LoRA", "DoRA", "LoHa", "LoKr"
+  std::string kind;    // "LoRA", "DoRA", "LoHa", "LoKr", "VeRA"
   std::map<std::string, size_t> modules_by_component;
   std::set<int64_t> ranks;
   std::set<std::string> alphas;   // as texts; "none" where a module has none

@@ -30,6 +30,10 @@ constexpr const char* kModulePrefix = "base_model.model.";
 constexpr const char* kLambdaD = ".vera_lambda_d";
 constexpr const char* kLambdaB = ".vera_lambda_b";
 
+fs::path folder_of(const fs::path& path) {
+  return path.filename() == kWeights ? path.parent_path() : path;
+}
+
 json read_config(const fs::path& folder) {
   constexpr uintmax_t kLongest = 16 << 20;
   const fs::path path = folder / kConfig;
@@ -263,15 +267,14 @@ void write_folder(const fs::path& folder, const AdapterSpec& spec,
 }  // namespace
 
 bool is_vera_folder(const fs::path& path) {
-  if (!fs::is_directory(path) || !fs::exists(path / kConfig) || !fs::exists(path / kWeights)) {
-    return false;
-  }
-  const json config = read_config(path);
+  const fs::path folder = folder_of(path);
+  if (!fs::exists(folder / kConfig) || !fs::exists(folder / kWeights)) return false;
+  const json config = read_config(folder);
   return config.is_object() && config.value("peft_type", json()) == "VERA";
 }
 
 AdapterFile read_vera_folder(const fs::path& path, const LinearLayers& layers) {
-  return VeraReader(path, layers).read();
+  return VeraReader(folder_of(path), layers).read();
 }
 
 void write_vera_folders(const fs::path& path, const AdapterSpec& spec,

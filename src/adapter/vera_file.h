@@ -6,8 +6,8 @@
 
 namespace dorabooth {
 
+// `path`: the folder, or adapter_model.safetensors in it.
 bool is_vera_folder(const std::filesystem::path& path);
-
 AdapterFile read_vera_folder(const std::filesystem::path& path, const LinearLayers& layers);
 
 // A folder named after its component for each component of `modules`.

@@ -109,6 +109,8 @@ TEST_F(Vera, PeftFoldersGiveTheSameNumbersBack) {
   for (const std::string component : {"unet", "text_encoder"}) {
     const AdapterFile read = read_adapter_file(folder_.path() / "peft" / component, layers_);
     EXPECT_EQ(read.spec.kind, "vera");
+    const auto file = folder_.path() / "peft" / component / "adapter_model.safetensors";
+    expect_same_modules(read_adapter_file(file, layers_).modules, read.modules);
     EXPECT_EQ(read.spec.rank, 5);
     EXPECT_EQ(read.spec.projection_prng_key, 7);
     AdapterSet::from_tensors(read.spec, layers_, read.modules, cpu_core());
