@@ -118,9 +118,10 @@ void Drive::train(ProgramDrive& drive) {
   drive.test->ItemClick("**/Start");
   ASSERT_TRUE(drive.wait(120, [&](const State& s) { return step_of(s) >= 2; }));
   drive.test->ItemClick("**/Pause");
-  drive.test->SleepNoSkip(1.5F, 0.05F);  // the step that was on is finished
+  const auto never = [](const State&) { return false; };
+  drive.wait(4, never);  // the step that was on is finished
   const int64_t paused_at = step_of(drive.state());
-  drive.test->SleepNoSkip(1.5F, 0.05F);
+  drive.wait(2, never);
   EXPECT_EQ(step_of(drive.state()), paused_at);
   EXPECT_EQ(drive.state().jobs[JobId::kTrain].phase, JobState::Phase::kPaused);
   check_progress_bar(static_cast<double>(paused_at) / steps_);
@@ -177,9 +178,15 @@ void Drive::merge(ProgramDrive& drive) {
   drive.test->ItemClick("**/Add dora");
   drive.test->Yield(2);
   EXPECT_EQ(drive.state().project.merge.adapter_path, std::vector<std::string>{dora});
+  // What is said under the settings moves them.
+  const auto planned = [](const State& s) {
+    return !s.export_.planning && s.export_.plan.tensors > 0 &&
+           s.export_.planned == merge_fields().to_json(&s.project.merge).dump();
+  };
+  ASSERT_TRUE(drive.wait(20, planned));
   drive.set("output_dir", merged.string());
   drive.test->ItemInputValue("**/##search", "");
-  ASSERT_TRUE(drive.wait(20, [](const State& s) { return s.export_.plan.tensors > 0; }));
+  ASSERT_TRUE(drive.wait(20, planned));
   EXPECT_GT(drive.state().export_.plan.bytes, 1'000'000u);
   EXPECT_TRUE(drive.state().form(FormId::kMerge).problems.empty());
   drive.test->ItemClick("**/Start merging");
