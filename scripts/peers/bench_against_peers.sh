@@ -2,23 +2,23 @@
 # Runs `dorabooth bench` and the Python peers' benchmark in turn on the same shapes, and prints one
 # table of processor times: one thread, smallest time of all rounds, so that other load counts least.
 #
-# usage: bench_against_peers.sh PEER_BENCH_PY PYTHON [PRESET [DTYPE [ROUNDS [WHAT…]]]]
-# WHAT is step, sample, load or merge; none given: all four. PEER_OPTIONS are further words for the peer.
+# usage: bench_against_peers.sh PYTHON [PRESET [DTYPE [ROUNDS [WHAT…]]]]
+# PYTHON has torch, diffusers and PEFT; peer_bench.py is beside this script. WHAT is step, sample, load or merge; none given: all four. PEER_OPTIONS are further words for the peer.
 # DORABOOTH names the program (default build/release/dorabooth), TMPDIR where bases are written.
 set -euo pipefail
 
-if [[ $# -lt 2 ]]; then
+if [[ $# -lt 1 ]]; then
   sed -n '5,7s/^# //p' "$0" >&2
   exit 2
 fi
-peer_bench=$1
-python=$2
-preset=${3:-tiny}
-dtype=${4:-fp32}
-rounds=${5:-3}
+peer_bench=$(dirname "$0")/peer_bench.py
+python=$1
+preset=${2:-tiny}
+dtype=${3:-fp32}
+rounds=${4:-3}
 program=${DORABOOTH:-"$(dirname "$0")/../../build/release/dorabooth"}
 turns=2
-what=("${@:6}")
+what=("${@:5}")
 ((${#what[@]})) || what=(step sample load merge)
 read -ra peer_options <<<"${PEER_OPTIONS:-}"
 
