@@ -158,6 +158,26 @@ TEST(Desk, SavesTheProjectByItselfAndAtTheEnd) {
   EXPECT_EQ(restore_state(initial.places, "").project.train.rank, 16);
 }
 
+TEST(Desk, ARunIsInTheSavedProjectBeforeItStarts) {
+  const TemporaryFolder folder;
+  const State initial = ready_state(folder.path());
+  Pipelines pipelines = test_pipelines();
+  pipelines.train = [](const TrainConfig&, Progress& progress, std::stop_token stop) {
+    while (!stop.stop_requested()) progress.on(StepEvent{});
+    return TrainReport{};
+  };
+  Desk desk(initial, pipelines, {}, nullptr);
+  desk.advance(10);
+  desk.act(TrainAction(StartTraining{}));
+  bool saved = false;
+  for (int i = 0; i < 5000 && !saved; ++i) {
+    desk.advance(10);  // the time between two saves does not pass
+    saved = restore_state(initial.places, "").project.unfinished_run.has_value();
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  EXPECT_TRUE(saved);
+}
+
 TEST(Desk, ASaveThatFailsIsReported) {
   const TemporaryFolder folder;
   write_file_atomically(folder.path() / "config", "a file where the folder should be");

@@ -1,5 +1,7 @@
 #include "ui/desktop/desk.h"
 
+#include <algorithm>
+
 #include "ui/desktop/reduce.h"
 #include "ui/desktop/views/views.h"
 
@@ -16,6 +18,7 @@ Desk::~Desk() {
 }
 
 bool Desk::advance(double seconds) {
+  seconds_ = seconds;
   bool changed = false;
   runner_.poll(
       [&](JobId job, const Event& event) {
@@ -26,7 +29,7 @@ bool Desk::advance(double seconds) {
         changed = true;
         act(action);
       });
-  for (const SaveText& file : auto_save_.due(state_, seconds)) run(file);
+  save(/*at_once=*/false);
   return changed;
 }
 
@@ -40,7 +43,17 @@ bool Desk::draw(Widgets& widgets) {
 }
 
 void Desk::act(const Action& action) {
-  for (const Effect& effect : reduce(state_, action)) run(effect);
+  const Effects effects = reduce(state_, action);
+  const bool trains = std::any_of(effects.begin(), effects.end(), [](const Effect& effect) {
+    return std::holds_alternative<RunTraining>(effect);
+  });
+  // A program that dies in its first second finds the run again.
+  if (trains) save(/*at_once=*/true);
+  for (const Effect& effect : effects) run(effect);
+}
+
+void Desk::save(bool at_once) {
+  for (const SaveText& file : auto_save_.due(state_, seconds_, at_once)) run(file);
 }
 
 void Desk::run(const Effect& effect) {

@@ -31,10 +31,13 @@ class Desk {
   double seconds_to_timer() const { return runner_.seconds_to_timer(); }
 
  private:
+  void save(bool at_once);
+
   State state_;
   AutoSave auto_save_;
   EffectRunner runner_;
   Actions actions_;
+  double seconds_ = 0.0;  // of the last advance()
 };
 
 }  // namespace dorabooth
