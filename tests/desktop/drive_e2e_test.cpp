@@ -3,9 +3,15 @@
 // writes pictures of the windows there; DORABOOTH_WINDOW=WxH@SCALE sets the size.
 #include <gtest/gtest.h>
 
+#include <imgui_internal.h>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <nlohmann/json.hpp>
+#include <thread>
 
 #include "src/base/atomic_file.h"
 #include "src/imagefile/image_file.h"
@@ -21,6 +27,17 @@ namespace fs = std::filesystem;
 std::string environment(const char* name) {
   const char* value = std::getenv(name);
   return value ? value : "";
+}
+
+// A name as part of an item's path.
+std::string escaped(const std::string& name) {
+  std::string text;
+  for (const char c : name) text += c == '/' ? std::string("\\/") : std::string(1, c);
+  return text;
+}
+
+int distance(const uint8_t* a, const uint8_t* b) {
+  return std::abs(a[0] - b[0]) + std::abs(a[1] - b[1]) + std::abs(a[2] - b[2]);
 }
 
 struct WindowSize {
@@ -58,6 +75,8 @@ class Drive : public ::testing::Test {
   void look_at_pictures(ProgramDrive& drive);
   void set_up_training(ProgramDrive& drive);
   void train(ProgramDrive& drive);
+  void compare(ProgramDrive& drive);
+  void drag_split(ProgramDrive& drive);
   void merge(ProgramDrive& drive);
   // On the screen, by its colour.
   void check_progress_bar(double share);
@@ -147,9 +166,7 @@ void Drive::train(ProgramDrive& drive) {
 
 void Drive::check_progress_bar(double share) {
   const Image seen = screen_->picture();
-  const auto differs = [](const uint8_t* a, const uint8_t* b) {
-    return std::abs(a[0] - b[0]) + std::abs(a[1] - b[1]) + std::abs(a[2] - b[2]) > 12;
-  };
+  const auto differs = [](const uint8_t* a, const uint8_t* b) { return distance(a, b) > 12; };
   const uint8_t accent[] = {89, 166, 250};
   int longest = 0;
   int whole = 0;
@@ -168,6 +185,79 @@ void Drive::check_progress_bar(double share) {
   }
   ASSERT_GT(whole, seen.width / 4);
   EXPECT_NEAR(static_cast<double>(longest) / whole, share, 0.03);
+}
+
+// Two prompts at two seeds through base, LoRA and DoRA.
+void Drive::compare(ProgramDrive& drive) {
+  drive.open(WindowId::kCompare);
+  drive.test->ItemClick("**/##prompts");
+  drive.test->KeyCharsReplace("a sks icon of penguin\na sks icon of pie");
+  drive.test->ItemInputValue("**/##seed", "0,1");
+  ASSERT_TRUE(drive.wait(5, [](const State& s) { return s.project.trained_adapters.size() == 2; }));
+  for (const char* adapter : {"lora", "dora"}) {
+    const std::string file = (run_ / adapter / "pytorch_lora_weights.safetensors").string();
+    drive.test->ItemClick(("**/Add##" + escaped(file)).c_str());
+    drive.test->Yield(2);
+  }
+  // Below what a small window shows of the settings.
+  const int inference_steps = screenshots_.empty() ? 2 : 25;
+  drive.desk.act(FormAction(SetField{FormId::kCompare, "num_inference_steps", inference_steps}));
+  drive.desk.act(FormAction(SetField{FormId::kCompare, "guidance_scale", 3.0}));
+  ASSERT_EQ(drive.state().project.compare.column.size(), 2u);
+  drive.test->ItemClick("Draw");
+  ASSERT_TRUE(drive.wait_finished(JobId::kCompare, 600));
+  const auto& pictures = drive.state().compare.pictures;
+  EXPECT_EQ(pictures.size(), 2u * 2 * 3);
+  for (const auto& [place, picture] : pictures) {
+    EXPECT_EQ(read_picture(picture.path).image.rgb_hwc, picture.image->rgb_hwc) << picture.path;
+  }
+  screenshot(drive, "compare");
+  drag_split(drive);
+}
+
+// Left of the bar lies the base's picture, right of it the DoRA's: on the screen, where the two
+// differ most.
+void Drive::drag_split(ProgramDrive& drive) {
+  drive.test->ItemClick("**/##cell_0_2");
+  drive.test->KeyPress(ImGuiKey_Enter);
+  ASSERT_TRUE(drive.wait(5, [](const State& s) { return s.compare.large; }));
+  const auto& pictures = drive.state().compare.pictures;
+  const Image& base = *pictures.at({"a sks icon of penguin", 0, "base"}).image;
+  const Image& dora = *pictures.at({"a sks icon of penguin", 0, "dora"}).image;
+  PixelPlace place;
+  int largest = 0;
+  for (int y = 0; y < base.height; ++y) {
+    for (int x = base.width / 4; x < base.width * 3 / 4; ++x) {
+      const int difference = distance(base.pixel(x, y), dora.pixel(x, y));
+      if (difference > largest) place = {x, y};
+      largest = std::max(largest, difference);
+    }
+  }
+  ASSERT_GT(largest, 3) << "the trained adapter changes nothing";
+  const auto seen_at = [&](double split) {
+    const ImRect canvas = drive.test->ItemInfo("**/##canvas").RectFull;
+    const float from =
+        canvas.Min.x + canvas.GetWidth() * static_cast<float>(drive.state().compare.split);
+    drive.test->MouseMoveToPos({from, canvas.GetCenter().y});
+    const float to = canvas.Min.x + canvas.GetWidth() * static_cast<float>(split);
+    drive.test->MouseDragWithDelta({to - from, 0});
+    drive.test->Yield(10);
+    std::this_thread::sleep_for(std::chrono::milliseconds(300));
+    EXPECT_NEAR(drive.state().compare.split, split, 0.05);
+    const float pixels = ImGui::GetIO().DisplayFramebufferScale.x;
+    const ViewArea area{canvas.Min.x, canvas.Min.y, canvas.GetWidth(), canvas.GetHeight(), pixels};
+    const Placement lies =
+        place_picture(drive.state().compare.view, area, {base.width, base.height});
+    const Image screen = screen_->picture();
+    const uint8_t* pixel = screen.pixel(
+        static_cast<int>((lies.left + (static_cast<float>(place.x) + 0.5F) * lies.scale) * pixels),
+        static_cast<int>((lies.top + (static_cast<float>(place.y) + 0.5F) * lies.scale) * pixels));
+    return std::array<uint8_t, 3>{pixel[0], pixel[1], pixel[2]};
+  };
+  const auto right = seen_at(0.05);
+  const auto left = seen_at(0.95);
+  EXPECT_LE(distance(right.data(), dora.pixel(place.x, place.y)), 3);
+  EXPECT_LE(distance(left.data(), base.pixel(place.x, place.y)), 3);
 }
 
 void Drive::merge(ProgramDrive& drive) {
@@ -226,7 +316,7 @@ void Drive::check_command_line() {
 
 void Drive::all(ProgramDrive& drive) {
   for (const auto step : {&Drive::choose_bundled, &Drive::look_at_pictures, &Drive::set_up_training,
-                          &Drive::train, &Drive::merge}) {
+                          &Drive::train, &Drive::compare, &Drive::merge}) {
     (this->*step)(drive);
     if (HasFatalFailure() || drive.test->IsError()) return;
   }
