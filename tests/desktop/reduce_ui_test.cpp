@@ -94,8 +94,11 @@ TEST(Reduce, StepsBecomeCurves) {
 TEST(Reduce, TheBundledRunHasPathsThatExist) {
   State state = state_in("/home/ann");
   const Effects effects = reduce(state, StartAction(TryBundled{}));
-  const auto& load = std::get<LoadText>(effects.at(0));
-  reduce(state, FileAction(TextLoaded{load.use, load.path, read_file(load.path)}));
+  for (const Effect& effect : effects) {
+    const auto& load = std::get<LoadText>(effect);
+    reduce(state, FileAction(TextLoaded{load.use, load.path, read_file(load.path)}));
+  }
+  EXPECT_EQ(state.project.compare.prompt.size(), 8u);
   const TrainConfig& train = state.project.train;
   EXPECT_TRUE(std::filesystem::exists(train.pretrained_model_name_or_path));
   EXPECT_TRUE(std::filesystem::exists(train.instance_data_dir));

@@ -14,9 +14,11 @@ using testing::state_in;
 TEST(StartView, OffersTheBundledBaseWhereItIs) {
   DeskHarness desk(state_in("/home/ann"), draw_start);
   desk.drive([](ImGuiTestContext* test) { test->ItemClick("Try the bundled base and pictures"); });
-  const auto* load = desk.last_effect<LoadText>();
-  ASSERT_TRUE(load);
-  EXPECT_EQ(load->use, TextUse::kQuickstart);
+  std::vector<TextUse> loaded;
+  for (const Effect& effect : desk.effects) {
+    if (const auto* load = std::get_if<LoadText>(&effect)) loaded.push_back(load->use);
+  }
+  EXPECT_EQ(loaded, (std::vector<TextUse>{TextUse::kQuickstart, TextUse::kPrompts}));
 }
 
 TEST(StartView, WithoutAssetsItDoesNotOfferThem) {

@@ -217,6 +217,22 @@ TEST(TrainView, TheAdaptersOfTheLastRunAreKnown) {
   EXPECT_EQ(state.project.trained_adapters[1], run + "/dora/pytorch_lora_weights.safetensors");
 }
 
+TEST(TrainView, TheFirstRunsAdaptersBecomeTheColumnsOfTheComparison) {
+  State state = ready_state();
+  for (const char* name : {"/first", "/second"}) {
+    state.project.train.output_dir = name;
+    reduce(state, TrainAction(StartTraining{}));
+    for (const char* adapter : {"/lora", "/dora"}) {
+      const std::string folder = std::string(name) + adapter;
+      reduce(state, JobId::kTrain, SavedEvent{folder + "/pytorch_lora_weights.safetensors"});
+    }
+    reduce(state, JobId::kTrain, FinishedEvent{"done"});
+    // Columns that are there stay: a second run's are offered.
+    ASSERT_EQ(state.project.compare.column.size(), 2u);
+    EXPECT_NE(state.project.compare.column[1].find("/first/dora/"), std::string::npos);
+  }
+}
+
 TEST(TrainView, SettingsRestWhileARunIsOn) {
   DeskHarness desk(ready_state(), draw_train);
   desk.drive([](ImGuiTestContext* test) {

@@ -10,7 +10,10 @@ Effects reduce_start(State& state, const StartAction& action) {
       Overloaded{
           [&](const TryBundled&) -> Effects {
             const std::filesystem::path configs = state.places.configs;
-            return {LoadText{TextUse::kQuickstart, (configs / "quickstart.json").string()}};
+            const std::filesystem::path pictures =
+                std::filesystem::path(state.places.assets) / "pictures";
+            return {LoadText{TextUse::kQuickstart, (configs / "quickstart.json").string()},
+                    LoadText{TextUse::kPrompts, (pictures / "compare_prompts.txt").string()}};
           },
           [&](const ChooseBase& choose) -> Effects {
             set_base(state.project, choose.path);

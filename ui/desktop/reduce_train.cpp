@@ -119,8 +119,12 @@ void reduce_train_event(State& state, const Event& event) {
   }
   if (const auto* saved = std::get_if<SavedEvent>(&event); saved && state.project.unfinished_run)
     note_adapter(state.project, saved->path);
-  if (is_over(state.jobs[JobId::kTrain], state.project, event))
-    state.project.unfinished_run.reset();
+  if (!is_over(state.jobs[JobId::kTrain], state.project, event)) return;
+  state.project.unfinished_run.reset();
+  // The first comparison is there to be drawn.
+  if (!state.project.compare.column.empty()) return;
+  for (const std::string& path : state.project.trained_adapters)
+    reduce_compare_columns(state, CompareAction(AddColumn{path}));
 }
 
 }  // namespace dorabooth
