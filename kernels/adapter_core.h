@@ -67,18 +67,51 @@ inline constexpr double kCancelledShare = 1.0 / 16;
 
 inline int64_t row_norm_workspace(int64_t rank) { return rank * rank; }
 
+// A factor of a low-rank update over the columns of the wide side: A [rank, in] as it is, B with
+// `by_column` [out, rank]. rank 0: there is none.
+struct Factor {
+  const float* values = nullptr;
+  int64_t rank = 0;
+  bool by_column = false;
+};
+
+// [tokens, rank] in fp32, rows `stride` apart.
+struct Narrow {
+  const float* values = nullptr;
+  int64_t stride = 0;
+};
+
+// u[t,k] = s·Σ_c x[t,c]·F[k,c]: what an adapter makes of its input (F = A), and du = s·Bᵀ·dyg. The
+// sum is in fp32 within a group of columns, in double from one to the next.
+struct NarrowProductArgs {
+  Execution on;
+  const void* wide = nullptr;  // x [tokens, columns] of `type`
+  ElementType type = ElementType::kFloat32;
+  Factor factor;
+  float scale = 1.0f;
+  int64_t tokens = 0;
+  int64_t columns = 0;
+  float* narrow = nullptr;  // [tokens, rank], rows `narrow_stride` apart
+  int64_t narrow_stride = 0;
+};
+
 // y = g∘(p + s·l) + b over [tokens, out], in place over `base`, in fp32 with one rounding. p = W·x.
 //   base_has_bias = false: base holds p;      y = g·(base + s·l) + b
 //   base_has_bias = true:  base holds p + b;  y = base + ((g−1)·(base − b) + g·s·l): with g = 1
 //     and l = 0 the base layer's own output bit for bit, however the product rounded its bias.
 // With `dropped` (W·x̃, x̃ = the adapter's input after dropout) p is replaced in the correction only:
 //   y = base [+ b] + ((g−1)·dropped + g·s·l).
-// g null: LoRA, y = base + s·l [+ b]. l null (magnitude only): its term is absent.
+// g null: LoRA, y = base + s·l [+ b]. l is given as its factors, l = u·F, and formed in registers,
+// or as a tensor, or not at all (magnitude only: its term is absent). The same call with u = du,
+// F = A and neither g nor b adds the update's part to dx.
 struct ComposeForwardArgs {
   Execution on;
   void* base = nullptr;  // [tokens, out] of `type`; y on return
   ElementType type = ElementType::kFloat32;
-  const void* lora = nullptr;  // l = B·(A·x) [tokens, out] of `lora_type`: fp32 or `type`
+  const void* source = nullptr;  // where p (+ b) lies if not in `base`
+  Narrow narrow;                 // u
+  Factor factor;                 // F over `out` columns
+  const void* lora = nullptr;    // l [tokens, out] of `lora_type`: fp32 or `type`
   ElementType lora_type = ElementType::kFloat32;
   const void* dropped = nullptr;  // [tokens, out] of `type`, or null
   const float* gain = nullptr;    // g [out], or null
@@ -93,9 +126,8 @@ struct ComposeForwardArgs {
 // One pass over the data of the backward of y = g∘p + b with the norm n a constant:
 //   dyg = dy∘g (one rounding),   dm[o] = Σ_t dy[t,o]·(value[t,o] − bias[o]) / divisor[o].
 // Either value = y with its bias and divisor = m, or value = p + s·l with bias = null and divisor =
-// n. A column with |divisor| ≤ bound is flagged and its dm is 0: the caller recomputes it (with the
-// second form; a zero norm there means that the true dm is 0). Flags depend on divisor and bound
-// alone. The sum's order is fixed by the shape.
+// n. A column with |divisor| ≤ bound·norm is flagged and its dm is 0: y/m has lost its digits to
+// the bias. The sum's order is fixed by the shape.
 struct ComposeBackwardArgs {
   Execution on;
   const void* dy = nullptr;  // [tokens, out] of `type`
@@ -106,6 +138,7 @@ struct ComposeBackwardArgs {
   ElementType bias_type = ElementType::kFloat32;
   const float* gain = nullptr;     // g [out]; null: dyg is not written
   const float* divisor = nullptr;  // [out]; needed with dm and with flagged
+  const float* norm = nullptr;     // n [out]; null: 1
   float bound = 0.0f;
   int64_t tokens = 0;
   int64_t out = 0;
@@ -120,6 +153,28 @@ inline constexpr int64_t kComposeTokensPerChunk = 64;
 inline int64_t compose_backward_workspace(int64_t tokens, int64_t out) {
   return (tokens + kComposeTokensPerChunk - 1) / kComposeTokensPerChunk * out;
 }
+
+// The backward of the whole adapted layer but for the frozen product dyg·W:
+//   dyg and dm as above (gain null: LoRA, dyg = dy),
+//   du = s·dyg·B,   dB = s·dygᵀ·u,   dA = duᵀ·x;   dx is dyg·W + du·A (compose_forward adds it).
+// A flagged column's dm is summed from the recomputed value where W is given (dyg is then not dy):
+//   dm[o] = Σ_t dy[t,o]·(W·x + s·B·u)[t,o] / n[o], 0 where n is 0.
+struct AdapterBackwardArgs {
+  ComposeBackwardArgs compose;  // where it runs, dy, its type, tokens and out; value null: LoRA
+  const void* x = nullptr;      // [tokens, in] of dy's type
+  int64_t in = 0;
+  int64_t rank = 0;              // 0: m alone
+  Narrow u;                      // A·x
+  const float* up = nullptr;     // B [out, rank]
+  float scale = 1.0f;            // s
+  const void* weight = nullptr;  // W [out, in] of `weight_type`, or null
+  ElementType weight_type = ElementType::kFloat32;
+  float* du = nullptr;  // [tokens, rank], rows `du_stride` apart
+  int64_t du_stride = 0;
+  float* d_down = nullptr;     // [rank, in]
+  float* d_up = nullptr;       // [out, rank]
+  float* workspace = nullptr;  // the table's adapter_backward_workspace(…) floats
+};
 
 enum class MagnitudeAxis : int32_t { kNone, kOutput, kInput };
 
@@ -267,8 +322,11 @@ struct AdapterCore {
   const char* name;  // "cpu", "emulated", "cuda"
   void (*square_sum_rows)(const SquareSumRowsArgs&);
   void (*row_norm)(const RowNormArgs&);
+  void (*narrow_product)(const NarrowProductArgs&);
   void (*compose_forward)(const ComposeForwardArgs&);
   void (*compose_backward)(const ComposeBackwardArgs&);
+  void (*adapter_backward)(const AdapterBackwardArgs&);
+  int64_t (*adapter_backward_workspace)(int64_t tokens, int64_t in, int64_t out, int64_t rank);
   void (*merge_rows)(const MergeRowsArgs&);
   void (*column_square_sums)(const ColumnSquareSumsArgs&);
   void (*adamw)(const AdamWArgs&);
@@ -283,7 +341,7 @@ struct AdapterCore {
 const AdapterCore& cpu_core();
 
 // Raised with every change of the structs above: the CUDA object is opened at run time.
-inline constexpr int32_t kAdapterCoreVersion = 3;
+inline constexpr int32_t kAdapterCoreVersion = 4;
 
 }  // namespace dorabooth
 

@@ -2,14 +2,12 @@
 // columns.
 #include <cmath>
 
-#include "kernels/device_math.h"
+#include "kernels/device_products.h"
 #include "kernels/launchers.h"
 
 namespace dorabooth::gpu {
 
 namespace {
-
-constexpr int kRowsPerBlock = 8;
 
 // A warp a row: products in fp32 within a group, then double.
 template <int N>
@@ -46,40 +44,14 @@ __global__ void gram_kernel(RowNormArgs args) {
   if (exists && threadIdx.x == 0) args.workspace[entry] = static_cast<float>(sum);
 }
 
-// A tile of A in shared memory serves every row of the block: a lane holds a group of columns of a
-// warp's rows and its sums for kRanks ranks.
-constexpr int kRanks = 16;
-constexpr int kRowsPerWarp = 2;
-constexpr int kTile = kWarp * kGroup;
-
 // cross[i] += this lane's part of B_j·(W·Aᵀ)_j over the ranks [k, k + kRanks) for its warp's rows.
 template <int N>
 __device__ __forceinline__ void add_cross(const RowNormArgs& args, int64_t first_row, int64_t k,
                                           float (*tile)[kTile], double (&cross)[kRowsPerWarp]) {
   float sums[kRowsPerWarp][kRanks] = {};
-  for (int64_t begin = 0; begin < args.columns; begin += kTile) {
-    __syncthreads();
-    for (int i = static_cast<int>(threadIdx.y) * kWarp + static_cast<int>(threadIdx.x);
-         i < kRanks * kTile; i += kRowsPerBlock * kWarp) {
-      const int64_t rank = k + i / kTile;
-      const int64_t c = begin + i % kTile;
-      const bool inside = rank < args.rank && c < args.columns;
-      tile[i / kTile][i % kTile] = inside ? args.down[rank * args.columns + c] : 0.0f;
-    }
-    __syncthreads();
-    for (int part = 0; part < kTile; part += kWarp * N) {
-      const int at = part + static_cast<int>(threadIdx.x) * N;
-      if (begin + at >= args.columns) continue;
-      for (int row = 0; row < kRowsPerWarp; ++row) {
-        if (first_row + row >= args.rows) continue;
-        float value[N];
-        load_group<N>(args.type, args.weight, (first_row + row) * args.columns + begin + at, value);
-        for (int rank = 0; rank < kRanks; ++rank) {
-          for (int i = 0; i < N; ++i) sums[row][rank] += value[i] * tile[rank][at + i];
-        }
-      }
-    }
-  }
+  const Factor down{args.down, args.rank, false};
+  add_row_products<N>(args.type, args.weight, args.rows, args.columns, down, first_row, k, tile,
+                      sums);
   for (int row = 0; row < kRowsPerWarp; ++row) {
     if (first_row + row >= args.rows) continue;
     for (int rank = 0; rank < kRanks; ++rank) {

@@ -114,7 +114,8 @@ void compose_backward(const ComposeBackwardArgs& args) {
   const bool wants_dm = args.dm != nullptr && args.value != nullptr;
   if (!wants_dm && args.flagged == nullptr) return;
   for (int64_t o = 0; o < args.out; ++o) {
-    const bool flagged = std::fabs(args.divisor[o]) <= args.bound;
+    const float norm = args.norm != nullptr ? args.norm[o] : 1.0f;
+    const bool flagged = std::fabs(args.divisor[o]) <= args.bound * norm;
     if (args.flagged != nullptr) args.flagged[o] = flagged ? 1 : 0;
     if (!wants_dm) continue;
     double sum = 0;

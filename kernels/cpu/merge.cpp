@@ -62,8 +62,8 @@ void merge_rows(const MergeRowsArgs& args) {
         copy(args.type, args.weight, (row + i) * args.columns, args.columns, rows[i]);
       }
       if (args.rank > 0) {
-        add_low_rank(rows, count, args.columns, args.up + row * args.rank, args.rank, args.down,
-                     args.columns, args.scale);
+        add_low_rank(rows, count, args.columns, args.up + row * args.rank, args.rank, args.rank,
+                     args.down, args.columns, args.scale);
       }
       for (int64_t i = 0; i < count; ++i) finish_row(args, row + i, rows[i]);
     }

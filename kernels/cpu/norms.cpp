@@ -3,105 +3,12 @@
 #include <cmath>
 #include <vector>
 
+#include "kernels/cpu/low_rank.h"
 #include "kernels/cpu/vector.h"
 
 namespace dorabooth::cpu {
 
 namespace {
-
-// A row of B or of the products below is padded to whole vectors.
-int64_t padded(int64_t rank) { return (rank + kLanes - 1) / kLanes * kLanes; }
-
-// Rows whose products with Aᵀ are summed at once: as many sums as hide the latency of an addition.
-constexpr int64_t kRows = 8;
-
-// sums[i] = Σ_c rows[i][c]·down_t[c·stride …], 16 ranks at once, for kRows rows and n ≤ kChunk.
-// Meanwhile `ahead_bytes` of each row's next piece are fetched: the matrix comes from memory.
-DORABOOTH_CLONES void add_products(const float* const* rows, const float* down_t, int64_t stride,
-                                   int64_t n, const char* const* ahead, int64_t ahead_bytes,
-                                   double* sums, int64_t sums_stride) {
-  Floats s0 = {}, s1 = {}, s2 = {}, s3 = {}, s4 = {}, s5 = {}, s6 = {}, s7 = {};
-  const int64_t bytes_per_step = (ahead_bytes + n - 1) / n * kLanes;
-  for (int64_t begin = 0; begin < n; begin += kLanes) {
-    const int64_t at = begin / kLanes * bytes_per_step;
-    if (at < ahead_bytes) {
-      for (int64_t i = 0; i < kRows; ++i) __builtin_prefetch(ahead[i] + at);
-    }
-    const int64_t end = std::min(begin + kLanes, n);
-    for (int64_t c = begin; c < end; ++c) {
-      const Floats x = *reinterpret_cast<const Floats*>(down_t + c * stride);
-      s0 += rows[0][c] * x;
-      s1 += rows[1][c] * x;
-      s2 += rows[2][c] * x;
-      s3 += rows[3][c] * x;
-      s4 += rows[4][c] * x;
-      s5 += rows[5][c] * x;
-      s6 += rows[6][c] * x;
-      s7 += rows[7][c] * x;
-    }
-  }
-  const Floats* all[kRows] = {&s0, &s1, &s2, &s3, &s4, &s5, &s6, &s7};
-  for (int64_t i = 0; i < kRows; ++i) {
-    for (int64_t k = 0; k < kLanes; ++k) {
-      sums[i * sums_stride + k] += static_cast<double>((*all[i])[k]);
-    }
-  }
-}
-
-// Products of rows of a matrix with the rows of A: sums [kRows, padded(rank)], of which `count`
-// rows are there.
-class RowProducts {
- public:
-  RowProducts(const float* down, int64_t columns, int64_t rank)
-      : columns_(columns),
-        stride_(padded(rank)),
-        down_t_(static_cast<size_t>(columns * stride_)),
-        rank_(rank) {
-    for (int64_t k = 0; k < rank; ++k) {
-      for (int64_t c = 0; c < columns; ++c) {
-        down_t_[static_cast<size_t>(c * stride_ + k)] = down[k * columns + c];
-      }
-    }
-  }
-
-  int64_t stride() const { return stride_; }
-
-  // Rows [first_row, first_row + count) of `total`.
-  void sum(ElementType type, const void* matrix, int64_t first_row, int64_t count, int64_t total,
-           double* sums) const {
-    std::fill_n(sums, kRows * stride_, 0.0);
-    float buffer[kRows][kChunk];
-    for (int64_t c = 0; c < columns_; c += kChunk) {
-      const int64_t n = std::min(kChunk, columns_ - c);
-      const float* rows[kRows];
-      for (int64_t i = 0; i < kRows; ++i) {
-        rows[i] =
-            i < count ? load(type, matrix, (first_row + i) * columns_ + c, n, buffer[i]) : kZeros;
-      }
-      const bool is_last = c + n == columns_;
-      const int64_t next_row = is_last ? first_row + kRows : first_row;
-      const int64_t next_column = is_last ? 0 : c + n;
-      const char* ahead[kRows];
-      for (int64_t i = 0; i < kRows; ++i) {
-        const int64_t row = std::min(next_row + i, total - 1);
-        ahead[i] =
-            static_cast<const char*>(matrix) + (row * columns_ + next_column) * element_size(type);
-      }
-      int64_t ahead_bytes = std::min(kChunk, columns_ - next_column) * element_size(type);
-      for (int64_t k = 0; k < rank_; k += kLanes) {
-        add_products(rows, down_t_.data() + c * stride_ + k, stride_, n, ahead, ahead_bytes,
-                     sums + k, stride_);
-        ahead_bytes = 0;
-      }
-    }
-  }
-
- private:
-  int64_t columns_;
-  int64_t stride_;
-  std::vector<float> down_t_;  // Aᵀ [columns, stride]
-  int64_t rank_;
-};
 
 // Σ V_j² of one row, V formed.
 double formed_square_sum(const RowNormArgs& args, int64_t row) {
@@ -111,8 +18,8 @@ double formed_square_sum(const RowNormArgs& args, int64_t row) {
   for (int64_t c = 0; c < args.columns; c += kChunk) {
     const int64_t n = std::min(kChunk, args.columns - c);
     copy(args.type, args.weight, row * args.columns + c, n, buffer);
-    add_low_rank(values, 1, n, args.up + row * args.rank, args.rank, args.down + c, args.columns,
-                 args.scale);
+    add_low_rank(values, 1, n, args.up + row * args.rank, args.rank, args.rank, args.down + c,
+                 args.columns, args.scale);
     total += square_sum(buffer, n);
   }
   return total;
@@ -159,26 +66,28 @@ void square_sum_rows(const SquareSumRowsArgs& args) {
 
 void row_norm(const RowNormArgs& args) {
   const double s = static_cast<double>(args.scale);
-  const RowProducts products(args.down, args.columns, args.rank);
-  const int64_t stride = products.stride();
+  const FactorByColumn down({args.down, args.rank, false}, args.columns);
+  const int64_t stride = down.stride();
   // The products of A's own rows, a few rows too many.
-  std::vector<float> gram(static_cast<size_t>((args.rank + kRows) * stride));
-  std::vector<double> sums(static_cast<size_t>(kRows * stride));
-  for (int64_t k = 0; k < args.rank; k += kRows) {
-    products.sum(ElementType::kFloat32, args.down, k, std::min(kRows, args.rank - k), args.rank,
-                 sums.data());
+  std::vector<float> gram(static_cast<size_t>((args.rank + kProductRows) * stride));
+  std::vector<double> sums(static_cast<size_t>(kProductRows * stride));
+  for (int64_t k = 0; k < args.rank; k += kProductRows) {
+    row_products(down, ElementType::kFloat32, args.down, k, std::min(kProductRows, args.rank - k),
+                 args.rank, args.columns, sums.data());
     std::transform(sums.begin(), sums.end(), gram.begin() + k * stride,
                    [](double value) { return static_cast<float>(value); });
   }
-  const int64_t blocks = (args.rows + kRows - 1) / kRows;
-  const int64_t grain = rows_of_work(kRows * args.columns);
+  const int64_t blocks = (args.rows + kProductRows - 1) / kProductRows;
+  const int64_t grain = rows_of_work(kProductRows * args.columns);
   parallel_for(args.on, blocks, grain, [&](int64_t first_block, int64_t last_block) {
-    std::vector<double> cross(static_cast<size_t>(kRows * stride));
+    std::vector<double> cross(static_cast<size_t>(kProductRows * stride));
     for (int64_t block = first_block; block < last_block; ++block) {
-      const int64_t first = block * kRows;
-      const int64_t count = std::min(kRows, args.rows - first);
-      if (args.rank > 0)
-        products.sum(args.type, args.weight, first, count, args.rows, cross.data());
+      const int64_t first = block * kProductRows;
+      const int64_t count = std::min(kProductRows, args.rows - first);
+      if (args.rank > 0) {
+        row_products(down, args.type, args.weight, first, count, args.rows, args.columns,
+                     cross.data());
+      }
       for (int64_t row = first; row < first + count; ++row) {
         const float* up = args.rank > 0 ? args.up + row * args.rank : nullptr;
         const double* u = cross.data() + (row - first) * stride;
@@ -213,8 +122,8 @@ void column_square_sums(const ColumnSquareSumsArgs& args) {
           copy(args.type, args.weight, (row + i) * args.columns + c, n, buffer[i]);
         }
         if (args.rank > 0) {
-          add_low_rank(rows, count, n, args.up + row * args.rank, args.rank, args.down + c,
-                       args.columns, args.scale);
+          add_low_rank(rows, count, n, args.up + row * args.rank, args.rank, args.rank,
+                       args.down + c, args.columns, args.scale);
         }
         for (int64_t i = 0; i < count; ++i) add_squares(buffer[i], args.sums + c, n);
       }

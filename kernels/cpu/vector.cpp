@@ -43,8 +43,12 @@ DORABOOTH_CLONES double square_sum_chunk(const float* x, int64_t n) {
 }
 
 // A tile of 4 rows × 32 columns of the product stays in registers over the whole rank.
-DORABOOTH_CLONES void add_low_rank_4(float* const* values, int64_t n, const float* up, int64_t rank,
-                                     const float* down, int64_t stride, float scale) {
+DORABOOTH_CLONES void add_low_rank_4(float* const* values, int64_t n, const float* up,
+                                     int64_t up_stride, int64_t rank, const float* down,
+                                     int64_t stride, float scale) {
+  const float* up1 = up + up_stride;
+  const float* up2 = up + 2 * up_stride;
+  const float* up3 = up + 3 * up_stride;
   int64_t c = 0;
   for (; c + 2 * kLanes <= n; c += 2 * kLanes) {
     Floats a0 = {}, a1 = {}, b0 = {}, b1 = {}, c0 = {}, c1 = {}, d0 = {}, d1 = {};
@@ -53,12 +57,12 @@ DORABOOTH_CLONES void add_low_rank_4(float* const* values, int64_t n, const floa
       const Floats x1 = *reinterpret_cast<const Floats*>(down + k * stride + c + kLanes);
       a0 += up[k] * x0;
       a1 += up[k] * x1;
-      b0 += up[rank + k] * x0;
-      b1 += up[rank + k] * x1;
-      c0 += up[2 * rank + k] * x0;
-      c1 += up[2 * rank + k] * x1;
-      d0 += up[3 * rank + k] * x0;
-      d1 += up[3 * rank + k] * x1;
+      b0 += up1[k] * x0;
+      b1 += up1[k] * x1;
+      c0 += up2[k] * x0;
+      c1 += up2[k] * x1;
+      d0 += up3[k] * x0;
+      d1 += up3[k] * x1;
     }
     *reinterpret_cast<Floats*>(values[0] + c) += scale * a0;
     *reinterpret_cast<Floats*>(values[0] + c + kLanes) += scale * a1;
@@ -72,7 +76,7 @@ DORABOOTH_CLONES void add_low_rank_4(float* const* values, int64_t n, const floa
   for (; c < n; ++c) {
     for (int64_t row = 0; row < 4; ++row) {
       float sum = 0;
-      for (int64_t k = 0; k < rank; ++k) sum += up[row * rank + k] * down[k * stride + c];
+      for (int64_t k = 0; k < rank; ++k) sum += up[row * up_stride + k] * down[k * stride + c];
       values[row][c] += scale * sum;
     }
   }
@@ -147,15 +151,15 @@ double square_sum(const float* x, int64_t n) {
   return total;
 }
 
-void add_low_rank(float* const* values, int64_t rows, int64_t n, const float* up, int64_t rank,
-                  const float* down, int64_t stride, float scale) {
+void add_low_rank(float* const* values, int64_t rows, int64_t n, const float* up, int64_t up_stride,
+                  int64_t rank, const float* down, int64_t stride, float scale) {
   if (rank == 0) return;
   if (rows == 4) {
-    add_low_rank_4(values, n, up, rank, down, stride, scale);
+    add_low_rank_4(values, n, up, up_stride, rank, down, stride, scale);
     return;
   }
   for (int64_t row = 0; row < rows; ++row) {
-    add_low_rank_1(values[row], n, up + row * rank, rank, down, stride, scale);
+    add_low_rank_1(values[row], n, up + row * up_stride, rank, down, stride, scale);
   }
 }
 

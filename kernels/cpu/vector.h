@@ -37,9 +37,9 @@ void store(ElementType type, const float* values, void* data, int64_t first, int
 // Σ x², the same for a row whole and in chunks that begin at multiples of kChunk.
 double square_sum(const float* x, int64_t n);
 
-// values[i][c] += scale · Σ_k up[i·rank + k] · down[k·stride + c] for i < rows ≤ 4 and c < n.
-void add_low_rank(float* const* values, int64_t rows, int64_t n, const float* up, int64_t rank,
-                  const float* down, int64_t stride, float scale);
+// values[i][c] += scale · Σ_k up[i·up_stride + k] · down[k·stride + c] for i < rows ≤ 4 and c < n.
+void add_low_rank(float* const* values, int64_t rows, int64_t n, const float* up, int64_t up_stride,
+                  int64_t rank, const float* down, int64_t stride, float scale);
 
 template <typename Body>
 void parallel_for(const Execution& on, int64_t count, int64_t grain, const Body& body) {
@@ -62,8 +62,11 @@ inline int64_t rows_of_work(int64_t elements_per_row) {
 
 void square_sum_rows(const SquareSumRowsArgs& args);
 void row_norm(const RowNormArgs& args);
+void narrow_product(const NarrowProductArgs& args);
 void compose_forward(const ComposeForwardArgs& args);
 void compose_backward(const ComposeBackwardArgs& args);
+void adapter_backward(const AdapterBackwardArgs& args);
+int64_t adapter_backward_workspace(int64_t tokens, int64_t in, int64_t out, int64_t rank);
 void merge_rows(const MergeRowsArgs& args);
 void column_square_sums(const ColumnSquareSumsArgs& args);
 void adamw(const AdamWArgs& args);

@@ -6,9 +6,22 @@ namespace dorabooth::gpu {
 namespace {
 
 constexpr AdapterCore kCore = {
-    "cuda",       square_sum_rows,    row_norm,       compose_forward, compose_backward,
-    merge_rows,   column_square_sums, adamw,          l2_norm,         scale,
-    dropout_mask, nf4_quantize,       nf4_dequantize,
+    "cuda",
+    square_sum_rows,
+    row_norm,
+    narrow_product,
+    compose_forward,
+    compose_backward,
+    adapter_backward,
+    adapter_backward_workspace,
+    merge_rows,
+    column_square_sums,
+    adamw,
+    l2_norm,
+    scale,
+    dropout_mask,
+    nf4_quantize,
+    nf4_dequantize,
 };
 
 }  // namespace

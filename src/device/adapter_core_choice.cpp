@@ -17,13 +17,18 @@ thread_local const AdapterCore* scoped_core = nullptr;
 template <typename Args>
 void nothing(const Args&) {}
 
+int64_t no_workspace(int64_t, int64_t, int64_t, int64_t) { return 0; }
+
 // Tensors of the meta device have shapes and no data: there is nothing to compute.
 constexpr AdapterCore kMetaCore = {
     "meta",
     nothing<SquareSumRowsArgs>,
     nothing<RowNormArgs>,
+    nothing<NarrowProductArgs>,
     nothing<ComposeForwardArgs>,
     nothing<ComposeBackwardArgs>,
+    nothing<AdapterBackwardArgs>,
+    no_workspace,
     nothing<MergeRowsArgs>,
     nothing<ColumnSquareSumsArgs>,
     nothing<AdamWArgs>,

@@ -28,8 +28,6 @@ at::Tensor lora_linear(const at::Tensor& x, const FrozenLayer& layer, const at::
 struct DoraNorm {
   at::Tensor norm;
   at::Tensor gain;
-  // Where |m| is below this, dm is taken from a recomputed product instead of from y/m.
-  double small_magnitude = 0.0;
 };
 DoraNorm dora_row_norm(const FrozenWeight& weight, const at::Tensor& a, const at::Tensor& b,
                        const at::Tensor& m, double scale, const AdapterCore& core);

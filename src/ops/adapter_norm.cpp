@@ -3,7 +3,6 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
-#include <numeric>
 
 #include "src/device/adapter_core_choice.h"
 #include "src/ops/adapter_linear.h"
@@ -11,26 +10,10 @@
 
 namespace dorabooth {
 
-namespace {
-
-// Below this share of the mean norm, y/m has lost too many digits to the bias for dm.
-constexpr double kSmallShare = 1e-3;
-
-// Without an operator's overhead where the numbers lie at hand: there is one norm a layer and step.
-double mean_of(const at::Tensor& values) {
-  if (!values.is_cpu()) return values.mean().item<double>();
-  const float* data = fp32_data(values, "norm");
-  const int64_t count = values.numel();
-  return std::accumulate(data, data + count, 0.0) /
-         static_cast<double>(std::max<int64_t>(count, 1));
-}
-
-}  // namespace
-
 DoraNorm dora_row_norm(const FrozenWeight& weight, const at::Tensor& a, const at::Tensor& b,
                        const at::Tensor& m, double scale, const AdapterCore& core) {
   at::NoGradGuard no_grad;
-  DoraNorm result{at::empty_like(m), at::empty_like(m), 0.0};
+  DoraNorm result{at::empty_like(m), at::empty_like(m)};
   if (m.is_meta()) return result;
   const int64_t rank = a.size(0);
   const at::Tensor workspace = at::empty({row_norm_workspace(rank)}, m.options());
@@ -58,7 +41,6 @@ DoraNorm dora_row_norm(const FrozenWeight& weight, const at::Tensor& a, const at
     args.gain = result.gain.data_ptr<float>() + first;
     core.row_norm(args);
   }
-  result.small_magnitude = kSmallShare * mean_of(result.norm);
   return result;
 }
 

@@ -78,7 +78,11 @@ std::string entry(const std::string& ptx, const std::string& name) {
 TEST_P(CompiledKernels, LoadAndStore128BitsAtOnce) {
   static const std::map<std::string, std::vector<std::string>> memory_bound = {
       {"norms", {"square_sum_rows_kernelILi8E"}},
-      {"compose", {"compose_forward_kernelILi8E", "compose_backward_kernelILi8E"}},
+      {"compose",
+       {"compose_forward_kernelILi8E", "compose_factor_kernelILi8E",
+        "compose_backward_kernelILi8E"}},
+      {"low_rank", {"narrow_product_kernelILi8E"}},
+      {"adapter_backward", {"gradient_parts_kernelILi8E"}},
       {"merge", {"merge_rows_kernelILi8E"}},
       {"optimizer", {"adamw_kernelILi4E", "square_sums_kernelILi4E", "scale_kernelILi4E"}},
       {"dropout", {}},
@@ -94,8 +98,8 @@ TEST_P(CompiledKernels, LoadAndStore128BitsAtOnce) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Files, CompiledKernels,
-                         ::testing::Values("norms", "compose", "merge", "optimizer", "dropout",
-                                           "nf4"));
+                         ::testing::Values("norms", "compose", "low_rank", "adapter_backward",
+                                           "merge", "optimizer", "dropout", "nf4"));
 
 }  // namespace
 }  // namespace dorabooth::testing
