@@ -38,3 +38,12 @@ find_path(STB_INCLUDE_DIR stb/stb_image.h REQUIRED)
 if(DORABOOTH_TESTS)
   find_package(GTest REQUIRED)
 endif()
+
+# tcmalloc serves the programs' allocations where the build machine has it: a step of a small model asks for some
+# ten thousand tensors, and glibc takes a tenth of its time for them. A sanitizer brings its own.
+find_library(DORABOOTH_TCMALLOC tcmalloc_minimal)
+function(dorabooth_fast_malloc target)
+  if(DORABOOTH_TCMALLOC AND NOT DORABOOTH_SANITIZE)
+    target_link_libraries(${target} PRIVATE -Wl,--push-state,--no-as-needed "${DORABOOTH_TCMALLOC}" -Wl,--pop-state)
+  endif()
+endfunction()
