@@ -65,8 +65,7 @@ void DeskHarness::frame() {
   ImGui::Render();
   ImGui_ImplNullRender_RenderDrawData(ImGui::GetDrawData());
   textures.end_frame();
-  state.focus.reset();
-  state.layout_reset = false;
+  frame_drawn(state);
   for (Action& action : pending_.take()) {
     for (Effect& effect : reduce(state, action)) effects.push_back(std::move(effect));
     actions.push_back(std::move(action));

@@ -74,9 +74,28 @@ TEST(Desktop, ThePickerIsDrivenToAnAnswer) {
   DeskHarness desk(state);
   desk.drive([](ImGuiTestContext* test) {
     test->SetRef("//Choose a file");
-    test->ItemInputValue("##name", "my_dog");
+    test->ItemClick("**/my_dog\\/###entry");
     test->ItemClick("Choose");
   });
+  EXPECT_EQ(desk.state.project.train.instance_data_dir, "/home/ann/my_dog");
+}
+
+TEST(Desktop, ThePickerGoesIntoAFolderThatIsChosenTwice) {
+  State state = state_in("/home/ann");
+  FileQuestion question;
+  question.kind = FileQuestionKind::kOpenFolder;
+  question.field = "instance_data_dir";
+  reduce(state, FileAction(PickerOpened{question}));
+  reduce(state, FileAction(FolderListed{"/home/ann", {{"my_dog", true}}}));
+  DeskHarness desk(state);
+  desk.drive([&](ImGuiTestContext* test) {
+    test->SetRef("//Choose a file");
+    test->ItemClick("**/my_dog\\/###entry");
+    test->ItemClick("**/my_dog\\/###entry");
+    test->Yield(3);
+    test->ItemClick("Choose");
+  });
+  EXPECT_EQ(desk.last_effect<ListFolder>()->folder, "/home/ann/my_dog");
   EXPECT_EQ(desk.state.project.train.instance_data_dir, "/home/ann/my_dog");
 }
 

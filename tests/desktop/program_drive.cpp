@@ -87,7 +87,7 @@ void run_driven(const DesktopOptions& options, const std::function<void(ProgramD
   hooks.shown = [&](Desk& desk) {
     ImGuiTestEngine_PostSwap(engine);
     if (ImGuiTestEngine_IsTestQueueEmpty(engine)) {
-      desk.act(AppAction(Quit{}));
+      desk.act(AppAction(StopAndQuit{}));
       return false;
     }
     // About as often as the program itself draws while a job runs.

@@ -152,7 +152,7 @@ TEST_F(Speed, InputIsAnsweredInATenthOfASecondWhileATrainingRuns) {
     const JobState& job = desk.state().jobs[JobId::kTrain];
     training = job.what == "train" && job.step > 0;
     if (answers.seconds().size() >= 100 || seconds_since(start) > 120 || !job.active())
-      desk.act(AppAction(Quit{}));
+      desk.act(AppAction(StopAndQuit{}));
     return false;
   };
   run_program(options, hooks);

@@ -31,7 +31,12 @@ struct WindowResized {
 };
 struct UndoEdit {};
 struct RedoEdit {};
+// Closes the program; asks first while a heavy job runs.
 struct Quit {};
+// --- answers to that question ---
+struct StopAndQuit {};
+struct QuitWhenDone {};
+struct StayOpen {};
 
 // --- messages ---
 struct DismissNotice {
@@ -55,9 +60,9 @@ struct ReportError {
   std::string text;
 };
 
-using AppAction =
-    std::variant<ShowWindow, CloseWindow, ResetLayout, SetTheme, SetScale, WindowResized, UndoEdit,
-                 RedoEdit, Quit, DismissNotice, DismissAllNotices, CopyText, ShowMessages,
-                 SearchLog, ClearLog, CopyLog, ReportError>;
+using AppAction = std::variant<ShowWindow, CloseWindow, ResetLayout, SetTheme, SetScale,
+                               WindowResized, UndoEdit, RedoEdit, Quit, StopAndQuit, QuitWhenDone,
+                               StayOpen, DismissNotice, DismissAllNotices, CopyText, ShowMessages,
+                               SearchLog, ClearLog, CopyLog, ReportError>;
 
 }  // namespace dorabooth

@@ -52,6 +52,8 @@ struct CheckpointsFound {
 };
 
 // --- looking ---
+// The keys go to the pictures.
+struct ShowPictures {};
 struct SelectCell {
   CellIndex cell;
 };
@@ -96,8 +98,8 @@ struct ComparisonSaved {
 using CompareAction =
     std::variant<StartCompare, DrawAllAgain, StopCompare, SetLive, ResampleDue, BaseUnused,
                  SetColumnStrength, RenameColumn, RemoveColumn, AddColumn, SetSweep, SweepColumn,
-                 CheckpointsFound, SelectCell, ShowLarge, SetLargeMode, SetOtherColumn, SetSplit,
-                 SetGain, SetView, ToggleFavourite, ForgetFavourite, TakePicture, PictureTaken,
-                 ComparisonSaved>;
+                 CheckpointsFound, ShowPictures, SelectCell, ShowLarge, SetLargeMode,
+                 SetOtherColumn, SetSplit, SetGain, SetView, ToggleFavourite, ForgetFavourite,
+                 TakePicture, PictureTaken, ComparisonSaved>;
 
 }  // namespace dorabooth

@@ -60,6 +60,7 @@ struct CompareState {
 
   std::string saved;  // the last exported file
 
+  bool to_pictures = false;  // the keys go to the pictures from the next frame on
   CellIndex selected;
   size_t other = 0;  // the column that the large view compares with
   bool large = false;

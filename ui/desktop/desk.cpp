@@ -35,8 +35,7 @@ bool Desk::advance(double seconds) {
 
 bool Desk::draw(Widgets& widgets) {
   draw_desktop(state_, actions_, widgets);
-  state_.focus.reset();
-  state_.layout_reset = false;
+  frame_drawn(state_);
   const std::vector<Action> actions = actions_.take();
   for (const Action& action : actions) act(action);
   return !actions.empty();

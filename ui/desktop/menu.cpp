@@ -4,6 +4,7 @@
 #include <imgui_internal.h>
 
 #include <cstring>
+#include <filesystem>
 
 #include "ui/desktop/command_line.h"
 
@@ -64,6 +65,75 @@ void add_train_items(std::vector<MenuItem>& items, const State& state) {
                    AppAction(CopyText{train_command(state.project.train)}), true});
 }
 
+Action ask_to_save_comparison(const State& state, const char* title, const char* ending) {
+  std::filesystem::path file = state.project.compare.output;
+  return ask(FileQuestionKind::kSaveFile, FileUse::kSaveComparison, title,
+             file.replace_extension(ending).string());
+}
+
+void add_compare_drawing(std::vector<MenuItem>& items, const State& state) {
+  const bool active = state.jobs[JobId::kCompare].active();
+  const bool drawn = !state.compare.pictures.empty();
+  items.push_back(
+      {"Compare", "Draw", ImGuiMod_Ctrl | ImGuiKey_Enter, CompareAction(StartCompare{}), !active});
+  items.push_back({"Compare", "Stop drawing", ImGuiMod_Ctrl | ImGuiMod_Shift | ImGuiKey_Enter,
+                   CompareAction(StopCompare{}), active});
+  items.push_back({"Compare", "Draw all again", ImGuiMod_Ctrl | ImGuiKey_R,
+                   CompareAction(DrawAllAgain{}), !active && drawn});
+  items.push_back({"Compare", "Save sheet...", ImGuiMod_Ctrl | ImGuiKey_P,
+                   ask_to_save_comparison(state, "Save the sheet", ".png"), drawn});
+  items.push_back({"Compare", "Save page...", ImGuiMod_Ctrl | ImGuiMod_Shift | ImGuiKey_P,
+                   ask_to_save_comparison(state, "Save the page", ".html"), drawn});
+}
+
+void add_compare_columns(std::vector<MenuItem>& items, const State& state) {
+  const bool free = !state.jobs[JobId::kCompare].active();
+  const std::string& run = state.project.train.output_dir;
+  const size_t column = state.compare.selected.column;
+  items.push_back({"Compare", "Add a file as a column...", 0,
+                   ask(FileQuestionKind::kOpenFile, FileUse::kAddColumn, "An adapter", run + "/"),
+                   free});
+  items.push_back({"Compare", "Checkpoints of a run as columns...", 0,
+                   ask(FileQuestionKind::kOpenFolder, FileUse::kSweepCheckpoints,
+                       "The folder of a training run", run),
+                   free});
+  items.push_back({"Compare", "Sweep the strength of the chosen column", 0,
+                   CompareAction(SweepColumn{column - 1}), free && column > 0});
+  items.push_back({"Compare", "Take the settings of a picture...", 0,
+                   ask(FileQuestionKind::kOpenFile, FileUse::kTakePicture,
+                       "A picture drawn by this program", state.project.compare.output),
+                   free});
+}
+
+void add_compare_looking(std::vector<MenuItem>& items, const State& state) {
+  const CompareState& compare = state.compare;
+  const bool drawn = !compare.pictures.empty();
+  items.push_back({"Compare", "To the pictures", ImGuiMod_Ctrl | ImGuiKey_G,
+                   CompareAction(ShowPictures{}), true});
+  items.push_back({"Compare", "The chosen picture large", 0,
+                   CompareAction(ShowLarge{!compare.large}), drawn, compare.large, "Enter"});
+  constexpr std::pair<LargeMode, const char*> kModes[] = {{LargeMode::kSplit, "Split"},
+                                                          {LargeMode::kFlip, "Flip"},
+                                                          {LargeMode::kDifference, "Difference"},
+                                                          {LargeMode::kSideBySide, "Side by side"}};
+  for (const auto& [mode, name] : kModes) {
+    items.push_back({"Compare", name, 0, CompareAction(SetLargeMode{mode}), compare.large,
+                     compare.mode == mode, "Tab"});
+  }
+  items.push_back({"Compare", "Favourite", 0, CompareAction(ToggleFavourite{compare.selected}),
+                   drawn, false, "S"});
+  items.push_back(
+      {"Compare", "As large as fits", 0, CompareAction(SetView{ImageView()}), drawn, false, "F"});
+  items.push_back({"Compare", "100 %", 0, CompareAction(SetView{actual_size(compare.view)}), drawn,
+                   false, "1"});
+}
+
+void add_compare_items(std::vector<MenuItem>& items, const State& state) {
+  add_compare_drawing(items, state);
+  add_compare_columns(items, state);
+  add_compare_looking(items, state);
+}
+
 void add_export_items(std::vector<MenuItem>& items, const State& state) {
   const JobState& job = state.jobs[JobId::kMerge];
   const auto& report = state.export_.report;
@@ -96,7 +166,18 @@ void add_window_items(std::vector<MenuItem>& items, const State& state) {
   items.push_back({"Window", "Reset layout", 0, AppAction(ResetLayout{}), true});
 }
 
-std::string chord_text(int chord) { return chord == 0 ? "" : ImGui::GetKeyChordName(chord); }
+std::string key_text(const MenuItem& item) {
+  return item.chord == 0 ? item.key : ImGui::GetKeyChordName(item.chord);
+}
+
+// ImGui's own key for menus (Alt) reaches only those of a window, not this bar.
+void take_menu_key(const char* first_menu) {
+  if (!ImGui::IsKeyPressed(ImGuiKey_F10, /*repeat=*/false)) return;
+  ImGuiWindow* bar = ImGui::GetCurrentWindow();
+  ImGui::FocusWindow(bar);
+  ImGui::SetNavID(ImGui::GetID(first_menu), ImGuiNavLayer_Menu, bar->NavRootFocusScopeId, ImRect());
+  ImGui::SetNavCursorVisible(true);
+}
 
 }  // namespace
 
@@ -108,6 +189,7 @@ std::vector<MenuItem> menu_items(const State& state) {
   items.push_back({"Edit", "Redo", ImGuiMod_Ctrl | ImGuiMod_Shift | ImGuiKey_Z,
                    AppAction(RedoEdit{}), state.undo.can_redo()});
   add_train_items(items, state);
+  add_compare_items(items, state);
   add_export_items(items, state);
   add_log_items(items, state);
   add_window_items(items, state);
@@ -121,16 +203,21 @@ void draw_menu_bar(const State& state, Actions& actions) {
       actions.add(item.action);
   }
   if (!ImGui::BeginMainMenuBar()) return;
+  take_menu_key(items.front().menu);
   for (size_t i = 0; i < items.size();) {
     const char* menu = items[i].menu;
     const bool open = ImGui::BeginMenu(menu);
     for (; i < items.size() && std::strcmp(items[i].menu, menu) == 0; ++i) {
       if (!open) continue;
       const MenuItem& item = items[i];
-      if (ImGui::MenuItem(item.label, chord_text(item.chord).c_str(), item.checked, item.enabled))
+      if (ImGui::MenuItem(item.label, key_text(item).c_str(), item.checked, item.enabled))
         actions.add(item.action);
     }
     if (open) ImGui::EndMenu();
+  }
+  if (state.closing == Closing::kWaiting) {
+    ImGui::TextUnformatted("  Closes when the work is done:");
+    if (ImGui::SmallButton("Stay open")) actions.add(AppAction(StayOpen{}));
   }
   ImGui::EndMainMenuBar();
 }

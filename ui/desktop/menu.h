@@ -13,6 +13,7 @@ struct MenuItem {
   Action action;
   bool enabled;
   bool checked = false;
+  const char* key = "";  // shown where the chord is none: a key of the window itself
 };
 
 // In menu order, for this state. The shortcuts work whether or not the menu is open.

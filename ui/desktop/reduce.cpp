@@ -3,6 +3,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "ui/desktop/heavy_jobs.h"
 #include "ui/desktop/reduce_window.h"
 
 namespace dorabooth {
@@ -47,24 +48,6 @@ Effects dispatch(State& state, const Action& action) {
                         [&](const InspectAction& a) { return reduce_inspect(state, a); },
                     },
                     action);
-}
-
-const char* job_text(JobId job) {
-  switch (job) {
-    case JobId::kTrain:
-      return "train";
-    case JobId::kCompare:
-      return "compare";
-    case JobId::kMerge:
-      return "merge";
-    case JobId::kInspect:
-      return "inspect";
-    case JobId::kDataset:
-      return "dataset";
-    case JobId::kFiles:
-      return "files";
-  }
-  return "";
 }
 
 void end_job(JobState& job, JobState::Phase phase, const std::string& message) {
@@ -123,8 +106,37 @@ Effects reduce(State& state, JobId id, const Event& event) {
              event);
   if (id == JobId::kTrain) reduce_train_event(state, event);
   if (id == JobId::kDataset) reduce_dataset_event(state, event);
-  if (id == JobId::kCompare) return reduce_compare_event(state, event);
-  return {};
+  Effects effects;
+  if (id == JobId::kCompare) effects = reduce_compare_event(state, event);
+  if (is_heavy(id) && !job.active()) {
+    const bool failed = std::holds_alternative<FailedEvent>(event);
+    for (Effect& effect : close_after_job(state, failed)) effects.push_back(std::move(effect));
+  }
+  return effects;
+}
+
+const char* job_text(JobId job) {
+  switch (job) {
+    case JobId::kTrain:
+      return "train";
+    case JobId::kCompare:
+      return "compare";
+    case JobId::kMerge:
+      return "merge";
+    case JobId::kInspect:
+      return "inspect";
+    case JobId::kDataset:
+      return "dataset";
+    case JobId::kFiles:
+      return "files";
+  }
+  return "";
+}
+
+void frame_drawn(State& state) {
+  state.focus.reset();
+  state.layout_reset = false;
+  state.compare.to_pictures = false;
 }
 
 void begin_job(State& state, JobId id) {

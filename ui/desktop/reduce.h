@@ -11,5 +11,7 @@ namespace dorabooth {
 
 Effects reduce(State& state, const Action& action);
 Effects reduce(State& state, JobId job, const Event& event);
+// A frame has shown the state: what was asked of that one frame is done.
+void frame_drawn(State& state);
 
 }  // namespace dorabooth

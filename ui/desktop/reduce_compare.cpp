@@ -4,6 +4,7 @@
 
 #include "src/base/error.h"
 #include "ui/desktop/compare_cells.h"
+#include "ui/desktop/heavy_jobs.h"
 #include "ui/desktop/reduce_window.h"
 
 namespace dorabooth {
@@ -14,6 +15,10 @@ constexpr double kSettled = 0.25;       // seconds without a change of strength
 constexpr double kUnusedSeconds = 300;  // after which the base leaves the memory
 
 bool is_active(const State& state) { return state.jobs[JobId::kCompare].active(); }
+
+bool is_in_the_way(const State& state) {
+  return !what_is_in_the_way(state.jobs, JobId::kCompare).empty();
+}
 
 bool has_column(const CompareGrid& grid, const std::string& name) {
   return std::ranges::any_of(grid.columns,
@@ -36,6 +41,7 @@ Effects start_run(State& state, const std::set<std::string>& only, bool reuse) {
   CompareState& compare = state.compare;
   compare.changed.clear();
   compare.start_again = compare.due = false;
+  if (is_refused(state, JobId::kCompare)) return {};
   CompareRequest request = drawn_request(state.project);
   const CompareGrid grid = compare_grid(request);
   if (!grid.problem.empty()) {
@@ -61,7 +67,8 @@ Effects stop_run(State& state) {
 // Once the running job has stopped and no strength changes any more.
 Effects draw_changed(State& state) {
   CompareState& compare = state.compare;
-  if (is_active(state) || !compare.due) return {};
+  // A training that began meanwhile is not to be told of every strength that moves.
+  if (is_active(state) || !compare.due || is_in_the_way(state)) return {};
   if (compare.start_again) return start_run(state, {}, true);
   if (compare.changed.empty()) return {};
   return start_run(state, std::set<std::string>(compare.changed), true);
@@ -76,7 +83,7 @@ Effects set_strength(State& state, const SetColumnStrength& set) {
   CompareState& compare = state.compare;
   const bool drawn = std::ranges::any_of(
       compare.pictures, [&](const auto& item) { return item.first.column == adapter.name; });
-  if (!compare.live || (!drawn && !is_active(state))) return {};
+  if (!compare.live || (!drawn && !is_active(state)) || is_in_the_way(state)) return {};
   compare.changed.insert(adapter.name);
   compare.due = false;
   Effects effects = {SetTimer{TimerId::kResample, kSettled}};
@@ -109,7 +116,7 @@ Effects reduce_drawing(State& state, const CompareAction& action) {
             return is_active(state) ? Effects() : start_run(state, {}, true);
           },
           [&](const DrawAllAgain&) -> Effects {
-            if (is_active(state)) return {};
+            if (is_active(state) || is_refused(state, JobId::kCompare)) return {};
             for (auto& [place, picture] : compare.pictures) picture.key.clear();
             return start_run(state, {}, false);
           },
@@ -147,6 +154,10 @@ Effects reduce_drawing(State& state, const CompareAction& action) {
 void reduce_looking(State& state, const CompareAction& action) {
   CompareState& compare = state.compare;
   std::visit(Overloaded{
+                 [&](const ShowPictures&) {
+                   show_window(state, WindowId::kCompare);
+                   compare.to_pictures = true;
+                 },
                  [&](const SelectCell& select) { compare.selected = select.cell; },
                  [&](const ShowLarge& show) { compare.large = show.on; },
                  [&](const SetLargeMode& set) { compare.mode = set.mode; },

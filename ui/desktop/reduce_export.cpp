@@ -18,7 +18,7 @@ Effects check(State& state) {
 }
 
 Effects start(State& state) {
-  if (state.jobs[JobId::kMerge].active()) return {};
+  if (state.jobs[JobId::kMerge].active() || is_refused(state, JobId::kMerge)) return {};
   if (const auto& refused = state.form(FormId::kMerge).refused; !refused.empty()) {
     add_message(state.log, {MessageKind::kError, "merge",
                             "correct the setting '" + refused.begin()->first + "' first"});

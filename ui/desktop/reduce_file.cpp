@@ -201,7 +201,12 @@ Effects reduce_file(State& state, const FileAction& action) {
                                 : reduce_start(state, ChooseDataset{looked.folder});
           },
           [&](const PickerOpened& opened) { return open_picker(state, opened.question); },
-          [&](const PickerGo& go) { return list_picker_folder(state, go.folder); },
+          [&](const PickerGo& go) {
+            // What was chosen in the other folder is not in this one.
+            if (state.picker.question && state.picker.question->kind != FileQuestionKind::kSaveFile)
+              state.picker.name.clear();
+            return list_picker_folder(state, go.folder);
+          },
           [&](const PickerName& name) -> Effects {
             state.picker.name = name.name;
             return {};

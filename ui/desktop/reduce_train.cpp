@@ -21,7 +21,7 @@ std::string what_is_missing(const State& state) {
 }
 
 Effects start(State& state, const TrainConfig& config) {
-  if (state.jobs[JobId::kTrain].active()) return {};
+  if (state.jobs[JobId::kTrain].active() || is_refused(state, JobId::kTrain)) return {};
   begin_job(state, JobId::kTrain);
   state.train.curves.clear();
   state.train.previews.clear();

@@ -27,6 +27,12 @@ Effects save_picture_edit(State& state, const PictureEdit& edit);
 void show_window(State& state, WindowId window);
 // A job of this kind is about to run.
 void begin_job(State& state, JobId job);
+// "train", "compare", …
+const char* job_text(JobId job);
+// Another heavy job is in the way, which a notice says.
+bool is_refused(State& state, JobId wanted);
+// A heavy job has ended: the program may have waited for that to close.
+Effects close_after_job(State& state, bool failed);
 
 // Calls the lambda that fits the struct in the variant.
 template <typename... Fs>

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 
+#include "ui/desktop/closing_state.h"
 #include "ui/desktop/compare_state.h"
 #include "ui/desktop/dataset_state.h"
 #include "ui/desktop/export_state.h"
@@ -51,6 +52,7 @@ struct State {
   Undo undo;
 
   std::array<bool, kWindowCount> window_open = all_windows_open();
+  Closing closing = Closing::kNo;
   std::optional<WindowId> focus;  // to be brought to the front by the next frame
   bool layout_reset = false;      // the next frame lays the windows out anew
 };

@@ -42,8 +42,13 @@ void run_program(const DesktopOptions& options, const ProgramHooks& hooks) {
   Widgets widgets{*textures};
   if (hooks.opened) hooks.opened(desk);
 
-  while (!close && !window.should_close()) {
+  while (!close) {
     window.wait(std::min(pacer.wait_seconds(Window::now()), desk.seconds_to_timer()));
+    if (window.asked_to_close()) {
+      desk.act(AppAction(Quit{}));
+      if (desk.state().closing == Closing::kAsking) window.come_forward();
+      pacer.on_input(Window::now());
+    }
     pacer.set_iconified(window.iconified());
     if (desk.advance(Window::now())) pacer.on_change();
     if (!pacer.should_draw(Window::now())) continue;

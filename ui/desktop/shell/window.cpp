@@ -107,9 +107,18 @@ Window& Window::of(GLFWwindow* window) {
   return *static_cast<Window*>(glfwGetWindowUserPointer(window));
 }
 
-bool Window::should_close() const { return glfwWindowShouldClose(window_) != 0; }
+bool Window::asked_to_close() {
+  const bool asked = glfwWindowShouldClose(window_) != 0;
+  if (asked) glfwSetWindowShouldClose(window_, GLFW_FALSE);
+  return asked;
+}
 
 bool Window::iconified() const { return glfwGetWindowAttrib(window_, GLFW_ICONIFIED) != 0; }
+
+void Window::come_forward() {
+  if (iconified()) glfwRestoreWindow(window_);
+  glfwRequestWindowAttention(window_);
+}
 
 void Window::wait(double seconds) {
   if (seconds > 0) {

@@ -29,8 +29,11 @@ class Window {
   Window& operator=(const Window&) = delete;
 
   void on(WindowEvents events) { events_ = std::move(events); }
-  bool should_close() const;
+  // Once for each time that it was asked to close, by its button or by the desktop.
+  bool asked_to_close();
   bool iconified() const;
+  // Brought back if it was iconified: there is a question to be answered.
+  void come_forward();
   // Handles what came, waiting up to `seconds` for it.
   void wait(double seconds);
   // Seconds since the window library started.

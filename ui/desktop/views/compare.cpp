@@ -4,6 +4,7 @@
 
 #include <filesystem>
 
+#include "ui/desktop/heavy_jobs.h"
 #include "ui/desktop/views/compare_pictures.h"
 #include "ui/desktop/views/compare_settings.h"
 #include "ui/desktop/widgets/job_line.h"
@@ -34,19 +35,21 @@ Action ask_where(const State& state, const char* title, const char* ending) {
 
 void draw_toolbar(const State& state, const CompareGrid& grid, Actions& actions) {
   const JobState& job = state.jobs[JobId::kCompare];
-  const bool ready = !job.active() && grid.problem.empty();
+  const bool ready = !job.active() && grid.problem.empty() &&
+                     what_is_in_the_way(state.jobs, JobId::kCompare).empty();
   const bool drawn = !state.compare.pictures.empty() && grid.problem.empty();
   draw_button("Draw", "What is not drawn yet, or with other settings (Ctrl+Enter)", ready,
               CompareAction(StartCompare{}), actions);
-  draw_button("Stop", "The pictures that are finished stay", job.active(),
+  draw_button("Stop", "The pictures that are finished stay (Ctrl+Shift+Enter)", job.active(),
               CompareAction(StopCompare{}), actions);
-  draw_button("Draw all again", "Also what was drawn with these settings", ready && drawn,
+  draw_button("Draw all again", "Also what was drawn with these settings (Ctrl+R)", ready && drawn,
               CompareAction(DrawAllAgain{}), actions);
-  draw_button("Save sheet...", "One picture with all cells (PNG)", drawn,
+  draw_button("Save sheet...", "One picture with all cells, PNG (Ctrl+P)", drawn,
               ask_where(state, "Save the sheet", ".png"), actions);
-  draw_button("Save page...", "One page with all pictures in it (HTML)", drawn,
+  draw_button("Save page...", "One page with all pictures in it, HTML (Ctrl+Shift+P)", drawn,
               ask_where(state, "Save the page", ".html"), actions);
   ImGui::NewLine();
+  draw_what_is_in_the_way(state.jobs, JobId::kCompare);
   if (job.phase != JobState::Phase::kIdle) draw_job_line(job);
 }
 
@@ -69,9 +72,11 @@ void draw_pictures(const State& state, const CompareGrid& grid, const CompareReq
     state.compare.large ? draw_compare_large(pictures) : draw_compare_grid(pictures);
   }
   ImGui::EndChild();
-  const char* hint =
-      "Ctrl+G: to the pictures · arrows, Tab · Enter: large · Esc: back · S: "
-      "favourite · wheel, drag · F: fit · 1: 100 %";
+  const char* hint = state.compare.large
+                         ? "Space: the other one · Tab: mode · , . : bar or gain · A: against · "
+                           "arrows: cell · Esc: back · + - : zoom"
+                         : "Ctrl+G: to the pictures · arrows, Tab · Enter: large · S: favourite · "
+                           "+ -, Shift+arrows · F: fit · 1: 100 %";
   ImGui::TextDisabled("%s", pictures.status.empty() ? hint : pictures.status.c_str());
 }
 
@@ -82,14 +87,13 @@ void draw_compare(const State& state, Actions& actions, Widgets& widgets) {
   const CompareGrid grid = compare_grid(request);
   const float font = ImGui::GetFontSize();
   const float width = std::max(20 * font, 0.27F * ImGui::GetContentRegionAvail().x);
-  if (ImGui::Shortcut(ImGuiMod_Ctrl | ImGuiKey_Enter)) actions.add(CompareAction(StartCompare{}));
-  const bool to_pictures = ImGui::Shortcut(ImGuiMod_Ctrl | ImGuiKey_G);
-  if (ImGui::BeginChild("Settings", {width, 0})) draw_compare_settings(state, actions);
+  if (ImGui::BeginChild("Settings", {width, 0}, ImGuiChildFlags_NavFlattened))
+    draw_compare_settings(state, actions);
   ImGui::EndChild();
   ImGui::SameLine();
   ImGui::BeginGroup();
   draw_toolbar(state, grid, actions);
-  if (to_pictures) ImGui::SetNextWindowFocus();
+  if (state.compare.to_pictures) ImGui::SetNextWindowFocus();
   draw_pictures(state, grid, request, actions, widgets);
   ImGui::EndGroup();
 }

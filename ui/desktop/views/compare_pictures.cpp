@@ -5,6 +5,7 @@
 #include <imgui_internal.h>
 
 #include <algorithm>
+#include <optional>
 
 namespace dorabooth {
 
@@ -35,6 +36,46 @@ CellIndex cell_by_arrow(const ComparePictures& pictures, CellIndex cell) {
   if (pressed(ImGuiKey_DownArrow, ImGuiInputFlags_Repeat))
     cell.row = std::min(cell.row + 1, pictures.grid.rows.size() - 1);
   return cell;
+}
+
+// Plus and minus zoom about the middle, Shift and the arrows move.
+std::optional<ImageView> view_by_key(const ImageView& view) {
+  constexpr double kZoom = 1.25;
+  constexpr double kMove = 0.05;  // of the picture
+  ImageView next = view;
+  const double zoom = view.zoom > 0 ? view.zoom : 1;
+  const bool in = pressed(ImGuiKey_Equal, ImGuiInputFlags_Repeat) ||
+                  pressed(ImGuiMod_Shift | ImGuiKey_Equal, ImGuiInputFlags_Repeat) ||
+                  pressed(ImGuiKey_KeypadAdd, ImGuiInputFlags_Repeat);
+  const bool out = pressed(ImGuiKey_Minus, ImGuiInputFlags_Repeat) ||
+                   pressed(ImGuiKey_KeypadSubtract, ImGuiInputFlags_Repeat);
+  if (in) next.zoom = std::min(64.0, zoom * kZoom);
+  if (out) next.zoom = view.zoom > 0.1 ? zoom / kZoom : 0;  // as large as fits
+  const auto moved = [](ImGuiKey key) {
+    return pressed(ImGuiMod_Shift | key, ImGuiInputFlags_Repeat);
+  };
+  if (moved(ImGuiKey_LeftArrow)) next.x = std::max(0.0, view.x - kMove);
+  if (moved(ImGuiKey_RightArrow)) next.x = std::min(1.0, view.x + kMove);
+  if (moved(ImGuiKey_UpArrow)) next.y = std::max(0.0, view.y - kMove);
+  if (moved(ImGuiKey_DownArrow)) next.y = std::min(1.0, view.y + kMove);
+  const bool same = next.zoom == view.zoom && next.x == view.x && next.y == view.y;
+  return same ? std::nullopt : std::optional(next);
+}
+
+// Comma and period move the bar of a split and turn the gain of a difference; A takes the next
+// column to compare with.
+void take_large_keys(const ComparePictures& pictures) {
+  const CompareState& compare = pictures.state.compare;
+  const bool less = pressed(ImGuiKey_Comma, ImGuiInputFlags_Repeat);
+  const bool more = pressed(ImGuiKey_Period, ImGuiInputFlags_Repeat);
+  if ((less || more) && compare.mode == LargeMode::kDifference) {
+    pictures.actions.add(CompareAction(SetGain{more ? 2 * compare.gain : compare.gain / 2}));
+  } else if (less || more) {
+    pictures.actions.add(CompareAction(SetSplit{compare.split + (more ? 0.05 : -0.05)}));
+  }
+  if (pressed(ImGuiKey_A))
+    pictures.actions.add(
+        CompareAction(SetOtherColumn{(compare.other + 1) % pictures.grid.columns.size()}));
 }
 
 LargeMode next_mode(LargeMode mode, bool forward) {
@@ -81,6 +122,8 @@ bool take_compare_keys(ComparePictures& pictures) {
   if (pressed(ImGuiKey_Escape)) actions.add(CompareAction(ShowLarge{false}));
   if (pressed(ImGuiKey_S)) actions.add(CompareAction(ToggleFavourite{cell}));
   if (pressed(ImGuiKey_F)) actions.add(CompareAction(SetView{ImageView()}));
+  if (compare.large) take_large_keys(pictures);
+  if (const auto view = view_by_key(compare.view)) actions.add(CompareAction(SetView{*view}));
   if (pressed(ImGuiKey_1)) actions.add(CompareAction(SetView{actual_size(compare.view)}));
   return !(cell == before);
 }

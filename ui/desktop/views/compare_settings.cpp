@@ -60,6 +60,9 @@ void draw_prompts(const State& state, Actions& actions) {
                                 ImGuiInputTextFlags_WordWrap))
     actions.add(FormAction(SetField{FormId::kCompare, "prompt", lines_of(text)}));
   if (ImGui::IsItemDeactivatedAfterEdit()) actions.add(FormAction(EndEdit{}));
+  // The field has this key for itself, to be left by it.
+  if (ImGui::IsItemDeactivated() && ImGui::IsKeyChordPressed(ImGuiMod_Ctrl | ImGuiKey_Enter))
+    actions.add(CompareAction(StartCompare{}));
   if (ImGui::Button("Load prompts..."))
     ask(FileQuestionKind::kOpenFile, FileUse::kLoadPrompts, "A text file, one prompt a line",
         state.places.assets + "/pictures/compare_prompts.txt", actions);

@@ -3,6 +3,7 @@
 
 #include "ui/desktop/layout.h"
 #include "ui/desktop/menu.h"
+#include "ui/desktop/views/close_question.h"
 #include "ui/desktop/views/compare.h"
 #include "ui/desktop/views/dataset.h"
 #include "ui/desktop/views/export.h"
@@ -49,6 +50,7 @@ void draw_desktop(const State& state, Actions& actions, Widgets& widgets) {
   }
   draw_picker(state, actions);
   draw_notices(state, actions);
+  draw_close_question(state, actions);
 }
 
 }  // namespace dorabooth

@@ -8,6 +8,7 @@
 
 #include "pipelines/adapter_argument.h"
 #include "src/base/atomic_file.h"
+#include "ui/desktop/heavy_jobs.h"
 #include "ui/desktop/theme.h"
 #include "ui/desktop/widgets/form.h"
 #include "ui/desktop/widgets/job_line.h"
@@ -141,7 +142,8 @@ void draw_result(const MergeReport& report, Actions& actions) {
 
 void draw_run(const State& state, Actions& actions) {
   const JobState& job = state.jobs[JobId::kMerge];
-  ImGui::BeginDisabled(job.active());
+  const bool free = what_is_in_the_way(state.jobs, JobId::kMerge).empty();
+  ImGui::BeginDisabled(job.active() || !free);
   if (ImGui::Button("Start merging")) actions.add(ExportAction(StartMerge{}));
   ImGui::EndDisabled();
   ImGui::SameLine();
@@ -149,6 +151,7 @@ void draw_run(const State& state, Actions& actions) {
   if (ImGui::Button("Stop")) actions.add(ExportAction(StopMerge{}));
   ImGui::EndDisabled();
   draw_plan(state);
+  draw_what_is_in_the_way(state.jobs, JobId::kMerge);
   if (job.phase != JobState::Phase::kIdle) draw_job_line(job);
   if (state.export_.report) {
     draw_result(*state.export_.report, actions);
@@ -167,7 +170,7 @@ void draw_export(const State& state, Actions& actions, Widgets&) {
       state.export_.planned != merge_fields().to_json(&state.project.merge).dump())
     actions.add(ExportAction(CheckMerge{}));
   const float width = ImGui::GetContentRegionAvail().x;
-  if (ImGui::BeginChild("Request", {0.5F * width, 0})) {
+  if (ImGui::BeginChild("Request", {0.5F * width, 0}, ImGuiChildFlags_NavFlattened)) {
     ImGui::BeginDisabled(active);
     draw_adapters(state, actions);
     ImGui::Spacing();
@@ -176,7 +179,7 @@ void draw_export(const State& state, Actions& actions, Widgets&) {
   }
   ImGui::EndChild();
   ImGui::SameLine();
-  if (ImGui::BeginChild("Run")) draw_run(state, actions);
+  if (ImGui::BeginChild("Run", {0, 0}, ImGuiChildFlags_NavFlattened)) draw_run(state, actions);
   ImGui::EndChild();
 }
 

@@ -8,11 +8,12 @@ namespace dorabooth {
 
 namespace {
 
-void ask_for_folder(FormId form, const char* field, const char* title, const std::string& start,
-                    Actions& actions) {
+constexpr const char* kBase = "pretrained_model_name_or_path";
+
+void ask(FileQuestionKind kind, const char* field, const char* title, const std::string& start,
+         Actions& actions) {
   FileQuestion question;
-  question.kind = FileQuestionKind::kOpenFolder;
-  question.form = form;
+  question.kind = kind;
   question.field = field;
   question.title = title;
   question.start = start;
@@ -26,8 +27,11 @@ void draw_base(const State& state, Actions& actions) {
                                           ".safetensors file."
                                         : base.c_str());
   if (ImGui::Button("Choose a base..."))
-    ask_for_folder(FormId::kTrain, "pretrained_model_name_or_path", "Choose a base",
-                   state.places.home, actions);
+    ask(FileQuestionKind::kOpenFolder, kBase, "Choose a base's folder", state.places.home, actions);
+  ImGui::SameLine();
+  if (ImGui::Button("Choose a single file..."))
+    ask(FileQuestionKind::kOpenFile, kBase, "Choose a base's file", state.places.home + "/",
+        actions);
   for (const std::string& recent : state.settings.recent_bases) {
     if (ImGui::TextLink((recent + "##base").c_str())) actions.add(StartAction(ChooseBase{recent}));
   }
@@ -40,8 +44,8 @@ void draw_pictures(const State& state, Actions& actions) {
                                ? "Drop a folder of pictures on this window, or choose one."
                                : folder.c_str());
   if (ImGui::Button("Choose a folder..."))
-    ask_for_folder(FormId::kTrain, "instance_data_dir", "Choose a folder of pictures",
-                   state.places.home, actions);
+    ask(FileQuestionKind::kOpenFolder, "instance_data_dir", "Choose a folder of pictures",
+        state.places.home, actions);
   for (const std::string& recent : state.settings.recent_datasets) {
     if (ImGui::TextLink((recent + "##dataset").c_str()))
       actions.add(StartAction(ChooseDataset{recent}));

@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "ui/desktop/command_line.h"
+#include "ui/desktop/heavy_jobs.h"
 #include "ui/desktop/widgets/curve_plot.h"
 #include "ui/desktop/widgets/form.h"
 #include "ui/desktop/widgets/job_line.h"
@@ -59,7 +60,8 @@ void draw_controls(const State& state, Actions& actions) {
   const JobState& job = state.jobs[JobId::kTrain];
   const bool running = job.phase == JobState::Phase::kRunning;
   const bool paused = job.phase == JobState::Phase::kPaused;
-  draw_button("Start", !job.active(), TrainAction(StartTraining{}), actions);
+  const bool free = what_is_in_the_way(state.jobs, JobId::kTrain).empty();
+  draw_button("Start", !job.active() && free, TrainAction(StartTraining{}), actions);
   if (paused) {
     draw_button("Resume", true, TrainAction(ResumeTraining{}), actions);
   } else {
@@ -67,6 +69,7 @@ void draw_controls(const State& state, Actions& actions) {
   }
   draw_button("Stop", running || paused, TrainAction(StopTraining{}), actions);
   ImGui::NewLine();
+  draw_what_is_in_the_way(state.jobs, JobId::kTrain);
   draw_job_line(job);
 }
 
@@ -76,7 +79,8 @@ void draw_unfinished(const State& state, Actions& actions) {
   ImGui::TextWrapped(
       "The run in %s did not end. It goes on from its last checkpoint, with its own settings.",
       state.project.unfinished_run->output_dir.c_str());
-  draw_button("Continue the run", true, TrainAction(ContinueRun{}), actions);
+  const bool free = what_is_in_the_way(state.jobs, JobId::kTrain).empty();
+  draw_button("Continue the run", free, TrainAction(ContinueRun{}), actions);
   draw_button("Forget it", true, TrainAction(AbandonRun{}), actions);
   ImGui::NewLine();
 }
@@ -175,7 +179,7 @@ void draw_run(const State& state, Actions& actions, Widgets& widgets) {
 
 void draw_train(const State& state, Actions& actions, Widgets& widgets) {
   const float width = ImGui::GetContentRegionAvail().x;
-  if (ImGui::BeginChild("Settings", {0.45F * width, 0})) {
+  if (ImGui::BeginChild("Settings", {0.45F * width, 0}, ImGuiChildFlags_NavFlattened)) {
     ImGui::BeginDisabled(state.jobs[JobId::kTrain].active());
     draw_settings_files(state, actions);
     draw_form(state, FormId::kTrain, actions);
@@ -183,7 +187,8 @@ void draw_train(const State& state, Actions& actions, Widgets& widgets) {
   }
   ImGui::EndChild();
   ImGui::SameLine();
-  if (ImGui::BeginChild("Run")) draw_run(state, actions, widgets);
+  if (ImGui::BeginChild("Run", {0, 0}, ImGuiChildFlags_NavFlattened))
+    draw_run(state, actions, widgets);
   ImGui::EndChild();
 }
 

@@ -64,7 +64,10 @@ class FormDrawing {
   void draw_filter() {
     std::string search = state_.search;
     ImGui::SetNextItemWidth(-10 * ImGui::GetFontSize());
-    if (ImGui::InputTextWithHint("##search", "Search the settings", &search))
+    if (ImGui::IsWindowFocused(ImGuiFocusedFlags_RootAndChildWindows) &&
+        ImGui::IsKeyChordPressed(ImGuiMod_Ctrl | ImGuiKey_F))
+      ImGui::SetKeyboardFocusHere();
+    if (ImGui::InputTextWithHint("##search", "Search the settings (Ctrl+F)", &search))
       actions_.add(FormAction(SearchForm{id_, search}));
     ImGui::SameLine();
     bool changed = state_.changed_only;

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstdio>
 
+#include "ui/desktop/heavy_jobs.h"
 #include "ui/desktop/theme.h"
 #include "ui/desktop/widgets/selectable_text.h"
 
@@ -66,6 +67,15 @@ std::string job_text(const JobState& job) {
   }
   if (!job.message.empty()) text += ": " + job.message;
   return text;
+}
+
+bool draw_what_is_in_the_way(const JobStates& jobs, JobId wanted) {
+  const std::string reason = what_is_in_the_way(jobs, wanted);
+  if (reason.empty()) return false;
+  ImGui::PushStyleColor(ImGuiCol_Text, warning_text_color());
+  ImGui::TextWrapped("%s", reason.c_str());
+  ImGui::PopStyleColor();
+  return true;
 }
 
 void draw_job_line(const JobState& job) {

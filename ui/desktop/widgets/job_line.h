@@ -12,4 +12,7 @@ std::string job_text(const JobState& job);
 
 void draw_job_line(const JobState& job);
 
+// Why the job cannot start now; true if another one is in its way.
+bool draw_what_is_in_the_way(const JobStates& jobs, JobId wanted);
+
 }  // namespace dorabooth

@@ -26,7 +26,8 @@ void draw_entry(const PickerState& picker, const FolderEntry& entry, Actions& ac
   ImGui::PushID(entry.name.c_str());
   if (ImGui::Selectable((label + "###entry").c_str(), picker.name == entry.name,
                         ImGuiSelectableFlags_AllowDoubleClick)) {
-    if (entry.folder && ImGui::IsMouseDoubleClicked(0)) {
+    // By mouse or by key, the second time goes in.
+    if (entry.folder && picker.name == entry.name) {
       actions.add(FileAction(PickerGo{(fs::path(picker.folder) / entry.name).string()}));
     } else {
       actions.add(FileAction(PickerName{entry.name}));
@@ -60,8 +61,11 @@ void draw_picker(const State& state, Actions& actions) {
   ImGui::EndChild();
   std::string name = picker.name;
   ImGui::SetNextItemWidth(-1);
-  if (ImGui::InputTextWithHint("##name", folders_only ? "this folder" : "name", &name))
+  if (ImGui::IsWindowAppearing()) ImGui::SetKeyboardFocusHere();
+  if (ImGui::InputTextWithHint("##name", folders_only ? "this folder, or a name" : "name", &name))
     actions.add(FileAction(PickerName{name}));
+  if (ImGui::IsItemDeactivated() && ImGui::IsKeyPressed(ImGuiKey_Enter) && !name.empty())
+    actions.add(FileAction(PickerClosed{true}));
   ImGui::BeginDisabled(picker.name.empty() && !folders_only);
   if (ImGui::Button("Choose")) actions.add(FileAction(PickerClosed{true}));
   ImGui::EndDisabled();
