@@ -18,8 +18,9 @@ struct BenchRequest {
   std::string dtype = "fp32";
   int64_t rank = 16;
   int64_t batch = 1;
-  int64_t latent = 32;  // latent height and width
-  int64_t text = 2048;  // cross-attention width
+  int64_t latent = 32;                  // latent height and width
+  int64_t text = 2048;                  // cross-attention width
+  bool gradient_checkpointing = false;  // step: as in training
   // layer: one matrix [out, in] and so many rows of its input.
   int64_t in_features = 1280;
   int64_t out_features = 1280;

@@ -149,6 +149,8 @@ const FieldList<BenchRequest>& bench_fields() {
         .at_least(8)
         .at_most(512);
     f.add("text", &BenchRequest::text, "Cross-attention width.").at_least(8).at_most(8192);
+    f.add("gradient_checkpointing", &BenchRequest::gradient_checkpointing,
+          "step: recompute blocks in the backward pass.");
     f.add("in_features", &BenchRequest::in_features, "layer: width of the input.")
         .at_least(1)
         .at_most(65536);

@@ -42,6 +42,7 @@ class StepWork : public BenchWork {
       : unet_(random_unet(task.request, device)),
         inputs_(random_inputs(task.request, task.request.batch, device)),
         schedule_(bench_scheduler()) {
+    unet_->set_gradient_checkpointing(task.request.gradient_checkpointing);
     if (!adapted(task.variant)) return;
     TrainerOptions options;
     options.weight_decay = 1e-2;
