@@ -20,6 +20,7 @@ struct BenchRequest {
   int64_t batch = 1;
   int64_t latent = 32;                  // latent height and width
   int64_t text = 2048;                  // cross-attention width
+  int64_t text_cache_mb = 256;          // step: as in training
   bool gradient_checkpointing = false;  // step: as in training
   // layer: one matrix [out, in] and so many rows of its input.
   int64_t in_features = 1280;

@@ -149,6 +149,10 @@ const FieldList<BenchRequest>& bench_fields() {
         .at_least(8)
         .at_most(512);
     f.add("text", &BenchRequest::text, "Cross-attention width.").at_least(8).at_most(8192);
+    f.add("text_cache_mb", &BenchRequest::text_cache_mb,
+          "step: memory for products with frozen text; 0: made in every step.")
+        .at_least(0)
+        .at_most(1 << 20);
     f.add("gradient_checkpointing", &BenchRequest::gradient_checkpointing,
           "step: recompute blocks in the backward pass.");
     f.add("in_features", &BenchRequest::in_features, "layer: width of the input.")

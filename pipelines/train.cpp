@@ -71,7 +71,7 @@ class Run {
   void make_trainers();
   void open_output();
   void open_reports();
-  PromptEmbeds embeds_for(const AdapterTrainer& trainer, const TrainingBatch& batch) const;
+  at::Tensor loss_of(const AdapterTrainer& trainer, const TrainingBatch& batch) const;
   double untrained_loss() const;
   void micro_step(AdapterTrainer& trainer, size_t index, const TrainingBatch& batch, int64_t step,
                   int64_t number);
@@ -210,7 +210,8 @@ bool Run::prepare() {
   batches_.emplace(std::move(*instance_set), std::move(class_set),
                    static_cast<uint64_t>(config_.seed), config_.train_batch_size,
                    bundle_.vae->config().scaling_factor, schedule_->num_train_timesteps());
-  text_.emplace(bundle_, batches_->captions(), train_text_.size() < trainers_.size(), log_);
+  text_.emplace(bundle_, batches_->captions(), train_text_.size() < trainers_.size(),
+                static_cast<size_t>(config_.text_cache_mb) << 20, log_);
   watches_.assign(trainers_.size(), DivergenceWatch(untrained_loss()));
   return true;
 }
@@ -249,9 +250,11 @@ void Run::make_trainers() {
 }
 
 // The trainer's adapters are attached.
-PromptEmbeds Run::embeds_for(const AdapterTrainer& trainer, const TrainingBatch& batch) const {
-  return train_text_.contains(&trainer) ? text_->live(batch.captions)
-                                        : text_->cached(batch.captions);
+at::Tensor Run::loss_of(const AdapterTrainer& trainer, const TrainingBatch& batch) const {
+  const bool live = train_text_.contains(&trainer);
+  return denoising_loss(*bundle_.unet, *schedule_, batch,
+                        live ? text_->live(batch.captions) : text_->cached(batch.captions),
+                        objective_, live ? nullptr : text_->products(batch.captions));
 }
 
 // Of the first pictures, by the base alone: what a loss that runs away is measured against.
@@ -277,8 +280,7 @@ void Run::micro_step(AdapterTrainer& trainer, size_t index, const TrainingBatch&
                      int64_t step, int64_t number) {
   trainer.set().set_training(true, static_cast<uint64_t>(number), 0);
   const AttachScope scope = trainer.set().attach();
-  const at::Tensor loss =
-      denoising_loss(*bundle_.unet, *schedule_, batch, embeds_for(trainer, batch), objective_);
+  const at::Tensor loss = loss_of(trainer, batch);
   const double value = loss.item<double>();
   if (!std::isfinite(value)) fail_not_finite("the loss of " + trainer.name(), value, step);
   const auto accumulation = static_cast<double>(config_.gradient_accumulation_steps);

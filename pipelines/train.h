@@ -49,6 +49,7 @@ struct TrainConfig : ModelOptions {
   std::optional<int64_t> max_train_steps;
   int64_t gradient_accumulation_steps = 1;
   bool gradient_checkpointing = false;
+  int64_t text_cache_mb = 256;
   double learning_rate = 1e-4;
   double text_encoder_lr = 5e-6;
   std::string lr_scheduler = "constant";

@@ -95,6 +95,11 @@ void add_optimization_fields(FieldList<TrainConfig>& f) {
       .at_most(4096);
   f.add("gradient_checkpointing", &TrainConfig::gradient_checkpointing,
         "Recompute blocks in the backward pass: less memory, more time.");
+  f.add("text_cache_mb", &TrainConfig::text_cache_mb,
+        "Memory for what frozen layers make of each prompt, while the text encoders are frozen; 0: "
+        "made anew in every step, with the same result.")
+      .at_least(0)
+      .at_most(1 << 20);
   f.add("learning_rate", &TrainConfig::learning_rate, "Peak learning rate of the UNet's adapters.")
       .at_least(0)
       .at_most(1000);

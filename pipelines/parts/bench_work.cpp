@@ -4,6 +4,7 @@
 #include <ATen/ATen.h>
 
 #include <nlohmann/json.hpp>
+#include <numeric>
 
 #include "pipelines/merge.h"
 #include "pipelines/parts/adapter_trainer.h"
@@ -41,7 +42,9 @@ class StepWork : public BenchWork {
   StepWork(const BenchTask& task, at::Device device)
       : unet_(random_unet(task.request, device)),
         inputs_(random_inputs(task.request, task.request.batch, device)),
-        schedule_(bench_scheduler()) {
+        schedule_(bench_scheduler()),
+        products_(std::make_shared<nn::PromptProducts>(
+            static_cast<size_t>(task.request.text_cache_mb) << 20)) {
     unet_->set_gradient_checkpointing(task.request.gradient_checkpointing);
     if (!adapted(task.variant)) return;
     TrainerOptions options;
@@ -67,8 +70,11 @@ class StepWork : public BenchWork {
     batch.time_ids = inputs_.time_ids;
     batch.instance_rows = rows;
     if (trainer_) trainer_->set().set_training(true, step_, 0);
+    std::vector<int64_t> prompts(static_cast<size_t>(rows));
+    std::iota(prompts.begin(), prompts.end(), int64_t{0});
     const at::Tensor loss = denoising_loss(
-        *unet_, schedule_, batch, {inputs_.encoder_hidden_states, inputs_.text_embeds}, {});
+        *unet_, schedule_, batch, {inputs_.encoder_hidden_states, inputs_.text_embeds}, {},
+        std::make_shared<nn::BatchProducts>(products_, std::move(prompts)));
     if (trainer_) {
       trainer_->accumulate(loss, 1.0);
       trainer_->step(1.0);
@@ -82,6 +88,7 @@ class StepWork : public BenchWork {
   std::shared_ptr<UNet> unet_;
   UNetInputs inputs_;
   Ddpm schedule_;
+  std::shared_ptr<nn::PromptProducts> products_;
   std::optional<AdapterTrainer> trainer_;
   AttachScope scope_;
   uint64_t step_ = 0;

@@ -8,7 +8,8 @@
 namespace dorabooth {
 
 at::Tensor denoising_loss(const UNet& unet, const Ddpm& schedule, const TrainingBatch& batch,
-                          const PromptEmbeds& embeds, const ObjectiveConfig& objective) {
+                          const PromptEmbeds& embeds, const ObjectiveConfig& objective,
+                          std::shared_ptr<nn::ContextCache> cache) {
   const at::Device device = embeds.prompt_embeds.device();
   const at::Tensor latents = batch.latents.to(device);
   const at::Tensor noise = batch.noise.to(device);
@@ -20,6 +21,7 @@ at::Tensor denoising_loss(const UNet& unet, const Ddpm& schedule, const Training
   inputs.encoder_hidden_states = embeds.prompt_embeds;
   inputs.text_embeds = embeds.pooled;
   inputs.time_ids = batch.time_ids.to(device);
+  inputs.cache = std::move(cache);
   const at::Tensor prediction = unet.forward(inputs).to(at::kFloat);
   const at::Tensor target =
       training_target(objective.prediction_type, schedule, latents, noise, timesteps);

@@ -12,8 +12,10 @@
 
 namespace dorabooth {
 
-// `embeds` has one row a batch row. The loss is a scalar, fp32.
+// `embeds` has one row a batch row; `cache` may know products with them. The loss is a scalar,
+// fp32.
 at::Tensor denoising_loss(const UNet& unet, const Ddpm& schedule, const TrainingBatch& batch,
-                          const PromptEmbeds& embeds, const ObjectiveConfig& objective);
+                          const PromptEmbeds& embeds, const ObjectiveConfig& objective,
+                          std::shared_ptr<nn::ContextCache> cache = nullptr);
 
 }  // namespace dorabooth

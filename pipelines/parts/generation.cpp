@@ -120,7 +120,7 @@ Denoising::Denoising(const SdxlBundle& bundle, const GenerationPlan& plan,
     inputs_.text_embeds = at::cat({rows(negative.pooled, batch), inputs_.text_embeds});
   }
   inputs_.encoder_hidden_states = inputs_.encoder_hidden_states.to(bundle.dtype);
-  inputs_.cache = std::make_shared<nn::ContextCache>();
+  inputs_.cache = std::make_shared<nn::OutputCache>();
   // The reference rounds these to the model's dtype too.
   const at::Tensor time_ids = at::tensor(plan.time_ids, at::kFloat).to(bundle.dtype);
   inputs_.time_ids =

@@ -83,7 +83,7 @@ bool is_free_to_change(const std::string& key) {
         "report_to", "validation_prompt", "num_validation_images", "validation_steps",
         "validation_inference_steps", "validation_guidance_scale", "sample_batch_size",
         "max_train_steps", "num_train_epochs", "pretrained_model_name_or_path", "instance_data_dir",
-        "class_data_dir", "gradient_checkpointing", "device"}) {
+        "class_data_dir", "gradient_checkpointing", "text_cache_mb", "device"}) {
     if (key == name) return true;
   }
   return false;

@@ -30,25 +30,32 @@ PromptEmbeds encode_all(const SdxlBundle& bundle, const PromptTokens& tokens) {
 }  // namespace
 
 TrainingText::TrainingText(const SdxlBundle& bundle, const std::vector<std::string>& captions,
-                           bool cached, const Log& log)
-    : bundle_(bundle), tokens_(tokenize_prompts(bundle, captions, LongPrompts::kCut, log)) {
+                           bool cached, size_t product_bytes, const Log& log)
+    : bundle_(bundle),
+      tokens_(tokenize_prompts(bundle, captions, LongPrompts::kCut, log)),
+      products_(std::make_shared<nn::PromptProducts>(product_bytes)) {
   for (size_t i = 0; i < captions.size(); ++i) rows_[captions[i]] = static_cast<int64_t>(i);
   if (cached) embeds_ = encode_all(bundle, tokens_);
 }
 
-at::Tensor TrainingText::rows_of(const std::vector<std::string>& captions) const {
+std::vector<int64_t> TrainingText::rows_of(const std::vector<std::string>& captions) const {
   std::vector<int64_t> rows;
   for (const std::string& caption : captions) rows.push_back(rows_.at(caption));
-  return at::tensor(rows);
+  return rows;
 }
 
 PromptEmbeds TrainingText::cached(const std::vector<std::string>& captions) const {
-  const at::Tensor rows = rows_of(captions).to(bundle_.device);
+  const at::Tensor rows = at::tensor(rows_of(captions)).to(bundle_.device);
   return {embeds_.prompt_embeds.index_select(0, rows), embeds_.pooled.index_select(0, rows)};
 }
 
+std::shared_ptr<nn::ContextCache> TrainingText::products(
+    const std::vector<std::string>& captions) const {
+  return std::make_shared<nn::BatchProducts>(products_, rows_of(captions));
+}
+
 PromptEmbeds TrainingText::live(const std::vector<std::string>& captions) const {
-  const at::Tensor rows = rows_of(captions).to(tokens_.ids.device());
+  const at::Tensor rows = at::tensor(rows_of(captions)).to(tokens_.ids.device());
   return encode_tokens(bundle_, {tokens_.ids.index_select(0, rows),
                                  tokens_.ids_2.index_select(0, rows), tokens_.windows});
 }

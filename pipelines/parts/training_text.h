@@ -9,28 +9,33 @@
 #include "src/base/log.h"
 #include "src/model/bundle.h"
 #include "src/model/prompt_encoding.h"
+#include "src/nn/context_cache.h"
 
 namespace dorabooth {
 
 class TrainingText {
  public:
   // `captions`: every one that can occur, each once; one that is too long is cut, with a warning.
-  // `bundle` outlives it. Without `cached` only live() can be asked.
+  // `bundle` outlives it. Without `cached` only live() can be asked. `product_bytes` bounds what
+  // products() keep.
   TrainingText(const SdxlBundle& bundle, const std::vector<std::string>& captions, bool cached,
-               const Log& log);
+               size_t product_bytes, const Log& log);
 
   // From the frozen encoders, a row a caption.
   PromptEmbeds cached(const std::vector<std::string>& captions) const;
+  // What the UNet's frozen layers make of those rows, kept from step to step.
+  std::shared_ptr<nn::ContextCache> products(const std::vector<std::string>& captions) const;
   // Through the encoders with what is attached to them now; differentiable.
   PromptEmbeds live(const std::vector<std::string>& captions) const;
 
  private:
-  at::Tensor rows_of(const std::vector<std::string>& captions) const;
+  std::vector<int64_t> rows_of(const std::vector<std::string>& captions) const;
 
   const SdxlBundle& bundle_;
   std::map<std::string, int64_t> rows_;
   PromptTokens tokens_;  // a row a caption, one window
   PromptEmbeds embeds_;  // the same; undefined without `cached`
+  std::shared_ptr<nn::PromptProducts> products_;
 };
 
 }  // namespace dorabooth

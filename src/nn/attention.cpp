@@ -47,27 +47,6 @@ at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
   return y.transpose(1, 2).flatten(2);
 }
 
-void ContextCache::use(const at::Tensor& context) {
-  if (context_.is_same(context)) return;
-  context_ = context;
-  projected_.clear();
-  bytes_ = 0;
-}
-
-const std::vector<at::Tensor>* ContextCache::find(const torch::nn::Module* attention) const {
-  const auto found = projected_.find(attention);
-  return found == projected_.end() ? nullptr : &found->second;
-}
-
-void ContextCache::keep(const torch::nn::Module* attention,
-                        const std::vector<at::Tensor>& keys_and_values) {
-  size_t bytes = 0;
-  for (const at::Tensor& tensor : keys_and_values) bytes += tensor.nbytes();
-  if (bytes_ + bytes > kMostBytes) return;
-  bytes_ += bytes;
-  projected_[attention] = keys_and_values;
-}
-
 Attention::Attention(const Shape& shape, const at::TensorOptions& options) : heads_(shape.heads) {
   const int64_t channels = shape.channels;
   if (heads_ < 1 || channels % heads_ != 0) {
@@ -90,15 +69,10 @@ at::Tensor Attention::forward(const at::Tensor& x) const {
 
 at::Tensor Attention::forward(const at::Tensor& x, const at::Tensor& context,
                               ContextCache* cache) const {
-  if (at::GradMode::is_enabled()) cache = nullptr;
   const at::Tensor q = to_q_->forward(x);
-  std::vector<at::Tensor> kv;
-  if (const std::vector<at::Tensor>* known = cache ? cache->find(this) : nullptr) {
-    kv = *known;
-  } else {
-    kv = project(context, {to_k_.get(), to_v_.get()});
-    if (cache) cache->keep(this, kv);
-  }
+  const std::vector<Linear*> layers = {to_k_.get(), to_v_.get()};
+  const std::vector<at::Tensor> kv =
+      cache ? cache->project(context, layers) : project(context, layers);
   return to_out_->forward(attend(q, kv[0], kv[1], heads_, /*causal=*/false));
 }
 

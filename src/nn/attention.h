@@ -2,9 +2,7 @@
 // module around it: to_q, to_k, to_v, to_out.0.
 #pragma once
 
-#include <unordered_map>
-
-#include "src/nn/linear.h"
+#include "src/nn/context_cache.h"
 
 namespace dorabooth::nn {
 
@@ -12,26 +10,6 @@ namespace dorabooth::nn {
 // sees tokens 0 .. i only.
 at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, int64_t heads,
                   bool causal);
-
-// Keys and values of a context that stays the same from call to call, as a prompt's does through
-// the denoising of a picture: made once, used again. For calls without gradients, while neither the
-// layers nor their adapters change.
-class ContextCache {
- public:
-  // The context of the calls that follow; another one than before empties the cache.
-  void use(const at::Tensor& context);
-  // Keys and values of this attention, or null.
-  const std::vector<at::Tensor>* find(const torch::nn::Module* attention) const;
-  // Not kept where the whole would grow beyond kMostBytes.
-  void keep(const torch::nn::Module* attention, const std::vector<at::Tensor>& keys_and_values);
-
-  static constexpr size_t kMostBytes = size_t{256} << 20;
-
- private:
-  at::Tensor context_;
-  std::unordered_map<const torch::nn::Module*, std::vector<at::Tensor>> projected_;
-  size_t bytes_ = 0;
-};
 
 class Attention : public torch::nn::Module {
  public:
@@ -46,7 +24,7 @@ class Attention : public torch::nn::Module {
   // Self-attention of x [batch, tokens, channels].
   at::Tensor forward(const at::Tensor& x) const;
   // Cross-attention of x to context [batch, context tokens, context_channels].
-  // `cache`, if given, is in use for this context.
+  // `cache`, if given, projects the context.
   at::Tensor forward(const at::Tensor& x, const at::Tensor& context,
                      ContextCache* cache = nullptr) const;
 

@@ -56,6 +56,15 @@ at::Tensor Linear::forward(const at::Tensor& x) {
   return y;
 }
 
+bool Linear::takes_product() const { return !bias_.defined() && !value("weight").requires_grad(); }
+
+at::Tensor Linear::forward(const at::Tensor& x, const at::Tensor& product) {
+  if (slots_.size() == 1) return slots_[0]->forward(x, weight_, {}, product);
+  at::Tensor y = product;
+  for (LinearAdapter* slot : slots_) y = y + (slot->forward(x, weight_, {}, product) - product);
+  return y;
+}
+
 void Linear::attach(LinearAdapter* adapter) { slots_.push_back(adapter); }
 
 void Linear::detach(LinearAdapter* adapter) {

@@ -34,6 +34,11 @@ class Linear : public Layer {
   Linear(int64_t in_features, int64_t out_features, bool bias, const at::TensorOptions& options);
 
   at::Tensor forward(const at::Tensor& x);
+  // The same with W·x at hand; only where takes_product() says that it is enough.
+  at::Tensor forward(const at::Tensor& x, const at::Tensor& product);
+  // Without a bias, which half precision rounds together with the product, and without a gradient
+  // of the weight.
+  bool takes_product() const;
 
   const std::shared_ptr<const FrozenWeight>& weight() const { return weight_; }
   // Another storage of the weight; the parameter becomes a shape without memory.

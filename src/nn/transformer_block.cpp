@@ -63,7 +63,8 @@ Transformer2d::Transformer2d(const TransformerShape& shape, const at::TensorOpti
 }
 
 at::Tensor Transformer2d::forward(const at::Tensor& x, const at::Tensor& context,
-                                  bool checkpointing, const Probe& probe, ContextCache* cache) {
+                                  bool checkpointing, const Probe& probe,
+                                  const std::shared_ptr<ContextCache>& cache) {
   const int64_t height = x.size(2);
   const int64_t width = x.size(3);
   at::Tensor tokens = norm_->forward(x).permute({0, 2, 3, 1}).flatten(1, 2);
@@ -72,12 +73,12 @@ at::Tensor Transformer2d::forward(const at::Tensor& x, const at::Tensor& context
     TransformerBlock& block = *blocks_[i];
     const Probe inside = probe.inside("transformer_blocks", i);
     if (!checkpointing) {
-      tokens = block.forward(tokens, context, inside, cache);
+      tokens = block.forward(tokens, context, inside, cache.get());
       continue;
     }
     tokens = checkpoint(
-        [&block, inside](const std::vector<at::Tensor>& inputs) {
-          return block.forward(inputs[0], inputs[1], inside);
+        [&block, inside, cache](const std::vector<at::Tensor>& inputs) {
+          return block.forward(inputs[0], inputs[1], inside, cache.get());
         },
         {tokens, context}, trainable_tensors(block));
   }

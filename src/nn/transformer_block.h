@@ -41,7 +41,7 @@ class Transformer2d : public torch::nn::Module {
   // x [batch, channels, h, w] -> the same shape. With `checkpointing` each block is recomputed in
   // the backward pass instead of keeping its activations.
   at::Tensor forward(const at::Tensor& x, const at::Tensor& context, bool checkpointing,
-                     const Probe& probe, ContextCache* cache = nullptr);
+                     const Probe& probe, const std::shared_ptr<ContextCache>& cache = nullptr);
 
  private:
   std::shared_ptr<GroupNorm> norm_;

@@ -70,6 +70,11 @@ void check_shape(const char* name, const at::Tensor& tensor, const std::vector<i
   }
 }
 
+// What was kept without a graph must not stand in for outputs that need one.
+std::shared_ptr<nn::ContextCache> usable(const std::shared_ptr<nn::ContextCache>& cache) {
+  return cache && at::GradMode::is_enabled() && !cache->serves_training() ? nullptr : cache;
+}
+
 }  // namespace
 
 UNet::UNet(const UNetConfig& config, const at::TensorOptions& options) : config_(config) {
@@ -123,12 +128,11 @@ at::Tensor UNet::forward(const UNetInputs& inputs) const {
   check_shape("text_embeds", inputs.text_embeds, {batch, config_.pooled_features()});
   check_shape("time_ids", inputs.time_ids, {batch, UNetConfig::kTimeIds});
 
-  const at::ScalarType dtype = conv_in_->weight().scalar_type();
+  const at::ScalarType dtype = conv_in_->dtype();
   const UNetContext context{.silu_embedding = nn::silu_of_temporary(embed(inputs, dtype)),
                             .encoder_hidden_states = inputs.encoder_hidden_states.to(dtype),
                             .checkpointing = checkpointing_,
-                            .cache = inputs.cache.get()};
-  if (context.cache) context.cache->use(context.encoder_hidden_states);
+                            .cache = usable(inputs.cache)};
   at::Tensor x =
       conv_in_->forward(inputs.sample.to(dtype).contiguous(at::MemoryFormat::ChannelsLast));
   probe_.show("conv_in", x);

@@ -16,7 +16,8 @@ struct UNetInputs {
   at::Tensor encoder_hidden_states;  // [batch, tokens, cross_attention_dim]
   at::Tensor text_embeds;            // [batch, pooled_features]
   at::Tensor time_ids;               // [batch, 6]: original size, crop, target size
-  // For several calls with the same encoder_hidden_states; see ContextCache. May be null.
+  // Projects encoder_hidden_states where it was seen before. May be null; an OutputCache is for
+  // calls without gradients.
   std::shared_ptr<nn::ContextCache> cache = nullptr;
 };
 

@@ -15,7 +15,7 @@ struct UNetContext {
   at::Tensor silu_embedding;         // [batch, time_embed_dim]
   at::Tensor encoder_hidden_states;  // [batch, tokens, cross_attention_dim]
   bool checkpointing = false;
-  nn::ContextCache* cache = nullptr;  // of encoder_hidden_states
+  std::shared_ptr<nn::ContextCache> cache;  // of encoder_hidden_states
 };
 
 struct UNetBlockShape {
