@@ -11,6 +11,7 @@
 #include "src/base/error.h"
 #include "src/base/hash.h"
 #include "src/device/device.h"
+#include "src/nn/convolution_weight.h"
 #include "src/ops/dense_product.h"
 
 namespace dorabooth {
@@ -109,11 +110,9 @@ LrSchedule lr_schedule_of(const TrainConfig& config, int64_t total_steps) {
 }
 
 json environment_of(const TrainConfig& config) {
-  return {{"device", open_device(config.device).text()},
-          {"dense_products", dense_product_rule()},
-          {"threads", at::get_num_threads()},
-          {"cpu_capability", at::get_cpu_capability()},
-          {"libtorch", TORCH_VERSION}};
+  return {{"device", open_device(config.device).text()}, {"dense_products", dense_product_rule()},
+          {"convolutions", nn::convolution_rule()},      {"threads", at::get_num_threads()},
+          {"cpu_capability", at::get_cpu_capability()},  {"libtorch", TORCH_VERSION}};
 }
 
 void write_run_json(const TrainConfig& config) {

@@ -1,5 +1,4 @@
-// On a CPU weights are kept channels_last: at::conv2d then takes oneDNN for every shape, where
-// small inputs in the default format would go through im2col and MKL.
+// Frozen weights in fp32 and bf16 on a CPU go to convolution_weight.h, everything else to LibTorch.
 #include "src/nn/conv2d.h"
 
 #include <torch/csrc/autograd/custom_function.h>
@@ -15,6 +14,25 @@ namespace {
 // A convolution whose weight gets no gradient: the gradient of x needs the weight alone, so that
 // the input, which at::conv2d would keep for the weight's sake, is not saved.
 struct FrozenConvolution : torch::autograd::Function<FrozenConvolution> {
+  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& x,
+                            const at::Tensor& bias,
+                            const c10::intrusive_ptr<ConvolutionWeight>& weight) {
+    context->saved_data["weight"] = c10::IValue::make_capsule(weight);
+    context->saved_data["shape"] = x.sizes().vec();
+    return weight->forward(x, bias);
+  }
+
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
+                                                 torch::autograd::variable_list grad_outputs) {
+    const auto holder = context->saved_data["weight"].toCapsule();
+    auto& weight = static_cast<ConvolutionWeight&>(*holder);
+    const std::vector<int64_t> shape = context->saved_data["shape"].toIntVector();
+    return {weight.backward(grad_outputs[0], shape), at::Tensor(), at::Tensor()};
+  }
+};
+
+// The same through LibTorch, for other devices and types.
+struct PlainFrozenConvolution : torch::autograd::Function<PlainFrozenConvolution> {
   static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& x,
                             const at::Tensor& weight, const at::Tensor& bias, int64_t stride,
                             int64_t padding) {
@@ -52,22 +70,43 @@ Conv2d::Conv2d(int64_t in_channels, int64_t out_channels, Window window,
 }
 
 void Conv2d::on_assigned() {
-  at::Tensor& weight = parameters_["weight"];
-  if (weight.is_cpu()) weight = weight.contiguous(at::MemoryFormat::ChannelsLast);
-  weight_ = weight;
+  const at::Tensor& weight = value("weight");
+  const bool is_placeholder = weight_ && weight_->is_packed() && weight.is_meta();
+  if (!is_placeholder) weight_ = c10::make_intrusive<ConvolutionWeight>(weight, window_);
   bias_ = value("bias");
 }
 
-at::Tensor Conv2d::forward(const at::Tensor& x) const {
-  if (x.dim() != 4 || x.size(1) != weight_.size(1)) {
-    fail("convolution: want an input [batch,", weight_.size(1), ",height,width], got ",
+void Conv2d::restore() {
+  if (weight_->is_packed()) assign("weight", weight_->plain());
+}
+
+at::Tensor Conv2d::forward(const at::Tensor& x) {
+  const at::Tensor& weight = value("weight");
+  if (x.dim() != 4 || x.size(1) != weight.size(1)) {
+    fail("convolution: want an input [batch,", weight.size(1), ",height,width], got ",
          shape_text(x.sizes().vec()));
   }
-  const bool trains = weight_.requires_grad() || bias_.requires_grad();
-  if (at::GradMode::is_enabled() && x.requires_grad() && !trains) {
-    return FrozenConvolution::apply(x, weight_, bias_, window_.stride, window_.padding);
+  if (weight.requires_grad() && weight_->is_packed()) {
+    fail("convolution: a weight that is to train must be taken from layer_parameters()");
   }
-  return at::conv2d(x, weight_, bias_, window_.stride, window_.padding);
+  const bool trains = weight.requires_grad() || bias_.requires_grad();
+  const bool records = at::GradMode::is_enabled() && x.requires_grad();
+  if (!trains && ConvolutionWeight::serves(x, weight)) return convolve(x, records);
+  const at::Tensor dense = weight_->plain();
+  if (records && !trains) {
+    return PlainFrozenConvolution::apply(x, dense, bias_, window_.stride, window_.padding);
+  }
+  return at::conv2d(x, dense, bias_, window_.stride, window_.padding);
+}
+
+at::Tensor Conv2d::convolve(const at::Tensor& x, bool records) {
+  const at::Tensor y =
+      records ? FrozenConvolution::apply(x, bias_, weight_) : weight_->forward(x, bias_);
+  if (weight_->is_packed() && !value("weight").is_meta()) {
+    const at::Tensor& weight = value("weight");
+    assign("weight", at::empty(weight.sizes(), weight.options().device(at::kMeta)));
+  }
+  return y;
 }
 
 }  // namespace dorabooth::nn

@@ -2,33 +2,35 @@
 // told to want a gradient.
 #pragma once
 
+#include "src/nn/convolution_weight.h"
 #include "src/nn/layer.h"
 
 namespace dorabooth::nn {
-
-// A square window of `size`, moved by `stride` over an input padded by `padding` on every side.
-struct Window {
-  int64_t size = 3;
-  int64_t stride = 1;
-  int64_t padding = 1;
-};
 
 class Conv2d : public Layer {
  public:
   Conv2d(int64_t in_channels, int64_t out_channels, Window window,
          const at::TensorOptions& options);
 
-  // x [batch, in, h, w]. Any memory format; on a CPU the result is channels_last.
-  at::Tensor forward(const at::Tensor& x) const;
+  // x [batch, in, h, w]. Any memory format; on a CPU the result is channels_last. Packs a frozen
+  // weight where that pays: the parameter is then a shape without memory until
+  // layer_parameters() asks for it.
+  at::Tensor forward(const at::Tensor& x);
 
-  const at::Tensor& weight() const { return weight_; }
+  at::ScalarType dtype() const { return value("weight").scalar_type(); }
+  // The weight itself, a copy where it is packed.
+  at::Tensor weight() const { return weight_->plain(); }
+
+  void restore() override;
 
  protected:
   void on_assigned() override;
 
  private:
+  at::Tensor convolve(const at::Tensor& x, bool records);
+
   Window window_;
-  at::Tensor weight_;
+  c10::intrusive_ptr<ConvolutionWeight> weight_;
   at::Tensor bias_;
 };
 

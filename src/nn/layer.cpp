@@ -34,6 +34,7 @@ namespace {
 void collect(torch::nn::Module& module, const std::string& prefix,
              std::vector<LayerParameter>& out) {
   auto* layer = dynamic_cast<Layer*>(&module);
+  if (layer) layer->restore();
   for (const auto& item : module.named_parameters(/*recurse=*/false)) {
     if (!layer) fail("parameter ", prefix, item.key(), " is registered outside a Layer");
     out.push_back({prefix + item.key(), layer, item.key(), item.value()});

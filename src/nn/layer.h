@@ -14,6 +14,8 @@ class Layer : public torch::nn::Module {
  public:
   // Replaces the parameter `name` (same shape; dtype and device may differ).
   void assign(const std::string& name, at::Tensor value);
+  // Puts back parameters that are kept in another form.
+  virtual void restore() {}
 
  protected:
   // Registers an uninitialised frozen parameter and returns it.
@@ -26,6 +28,7 @@ class Layer : public torch::nn::Module {
 };
 
 // Every parameter under `root` in registration order: full name, its layer and its name there.
+// Parameters that layers keep in another form are restored first.
 struct LayerParameter {
   std::string full_name;
   Layer* layer = nullptr;

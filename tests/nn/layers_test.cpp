@@ -30,53 +30,6 @@ void randomize(torch::nn::Module& model) {
   }
 }
 
-TEST(Conv2d, FrozenGradientEqualsThatOfAPlainConvolution) {
-  for (const nn::Window window : {nn::Window{3, 1, 1}, nn::Window{3, 2, 1}, nn::Window{1, 1, 0}}) {
-    nn::Conv2d convolution(6, 4, window, at::kFloat);
-    randomize(convolution);
-    const at::Tensor x = at::randn({2, 6, 7, 9}).set_requires_grad(true);
-    const at::Tensor weight = convolution.parameters()[0].clone();
-    const at::Tensor bias = convolution.parameters()[1].clone();
-    const at::Tensor y = convolution.forward(x);
-    const at::Tensor want = at::conv2d(x, weight, bias, window.stride, window.padding);
-    const at::Tensor g = at::randn_like(want);
-    const auto gradient = [&](const at::Tensor& out) {
-      x.mutable_grad() = at::Tensor();
-      (out * g).sum().backward();
-      return x.grad().clone();
-    };
-    expect_close(y, want, 1e-5, 1e-5, "y");
-    expect_close(gradient(y), gradient(want), 1e-5, 1e-5, "dx");
-  }
-}
-
-TEST(Conv2d, KeepsNoInputWhenFrozen) {
-  nn::Conv2d convolution(4, 4, {}, at::kFloat);
-  randomize(convolution);
-  at::Tensor x = at::randn({1, 4, 5, 5}).set_requires_grad(true);
-  at::Tensor copy = x * 1;
-  const at::Tensor y = convolution.forward(copy);
-  copy.zero_();  // would be an error in the backward pass if it had been saved
-  y.sum().backward();
-  EXPECT_TRUE(x.grad().defined());
-}
-
-TEST(Conv2d, TrainsItsWeightWhenAsked) {
-  nn::Conv2d convolution(4, 4, {}, at::kFloat);
-  randomize(convolution);
-  convolution.parameters()[0].set_requires_grad(true);
-  convolution.forward(at::randn({1, 4, 5, 5})).sum().backward();
-  EXPECT_TRUE(convolution.parameters()[0].grad().defined());
-}
-
-TEST(Conv2d, WrongChannelsAreNamed) {
-  nn::Conv2d convolution(4, 4, {}, at::kFloat);
-  EXPECT_NE(message_of([&] {
-              convolution.forward(at::zeros({1, 9, 5, 5}));
-            }).find("[1,9,5,5]"),
-            std::string::npos);
-}
-
 TEST(Attention, EqualsSoftmaxOfScaledProducts) {
   const int64_t heads = 3;
   const int64_t size = 5;

@@ -1,0 +1,55 @@
+// The weight of a frozen convolution on a CPU, in the order that oneDNN's kernels read: without it
+// every call rearranges the whole weight first, which at small pictures takes as long as the
+// convolution.
+#pragma once
+
+#include <torch/custom_class.h>
+
+#include <ATen/core/Tensor.h>
+
+#include <string>
+
+namespace dorabooth::nn {
+
+// A square window of `size`, moved by `stride` over an input padded by `padding` on every side.
+struct Window {
+  int64_t size = 3;
+  int64_t stride = 1;
+  int64_t padding = 1;
+};
+
+// Packs itself in the first call whose output is small enough for that to pay; the packed form then
+// replaces the plain one. Bits are the same packed or not, so that nothing depends on which calls
+// came before.
+class ConvolutionWeight : public torch::CustomClassHolder {
+ public:
+  // weight [out, in, size, size].
+  ConvolutionWeight(at::Tensor weight, const Window& window);
+
+  // Whether x [batch, in, h, w] goes this way.
+  static bool serves(const at::Tensor& x, const at::Tensor& weight);
+
+  // -> [batch, out, h', w'], channels_last; no graph is recorded.
+  at::Tensor forward(const at::Tensor& x, const at::Tensor& bias);
+  // dy like forward's result -> the gradient of x, of the given sizes: a transposed convolution.
+  at::Tensor backward(const at::Tensor& dy, at::IntArrayRef x_sizes);
+
+  bool is_packed() const { return forward_.defined(); }
+  // The weight itself, bit for bit; a copy where it is packed.
+  at::Tensor plain() const;
+
+ private:
+  void pack_forward(at::IntArrayRef x_sizes);
+  void pack_backward(at::IntArrayRef dy_sizes, at::IntArrayRef output_padding);
+  const at::Tensor& loose();
+
+  Window window_;
+  at::Tensor plain_;  // channels_last once it was used; undefined where packed
+  at::Tensor forward_;
+  at::Tensor backward_;
+};
+
+// How convolutions are computed on this machine, beside dense_product_rule().
+std::string convolution_rule();
+
+}  // namespace dorabooth::nn
