@@ -37,6 +37,26 @@ Optimizer::Optimizer(std::vector<ParameterGroup> groups)
                               flat_.values().options().dtype(at::kDouble));
 }
 
+at::Tensor Optimizer::Range::of(const at::Tensor& buffer) const {
+  return buffer.slice(0, begin, end);
+}
+
+std::vector<Optimizer::Range> Optimizer::ranges() const {
+  std::vector<Range> result;
+  for (size_t i = 0; i < flat_.slots().size(); ++i) {
+    if (!flat_.received(i)) continue;
+    const FlatParameters::Slot& slot = flat_.slots()[i];
+    // The next multiple of 4 is where a neighbour begins.
+    if (!result.empty() && slot.begin - result.back().end < 4 &&
+        result.back().group == slot.group) {
+      result.back().end = slot.end;
+    } else {
+      result.push_back({slot.begin, slot.end, slot.group});
+    }
+  }
+  return result;
+}
+
 void Optimizer::zero_grad() { flat_.clear_gradients(); }
 
 at::Tensor Optimizer::norm_of_gradients() {

@@ -39,10 +39,25 @@ class Optimizer {
   // Throws, naming what differs, unless the state is of the same parameters.
   void load_state(const std::map<std::string, at::Tensor>& state);
 
+  // Whether the values that a user wants (exports, previews, losses for comparison) are others than
+  // those that train: schedule-free's average.
+  virtual bool averages() const { return false; }
+  // Puts that average into the parameters, or takes it out again; no step comes in between.
+  virtual void use_average(bool /*in_use*/) {}
+
   // Prodigy's estimate of the learning rate; absent elsewhere.
   virtual std::optional<double> adaptation() const { return std::nullopt; }
 
  protected:
+  // Neighbours in the flat buffers that have a gradient and share a group; gaps within hold zeros.
+  struct Range {
+    int64_t begin = 0;
+    int64_t end = 0;
+    size_t group = 0;
+    at::Tensor of(const at::Tensor& buffer) const;
+  };
+  std::vector<Range> ranges() const;
+
   virtual void update(double learning_rate_factor) = 0;
   // The flat buffers and tables that make up the state, by name; load_state() copies into them.
   virtual std::map<std::string, at::Tensor> buffers() const = 0;
@@ -75,8 +90,37 @@ struct ProdigyOptions {
   std::optional<double> growth_rate;  // no limit if absent
 };
 
+struct LionOptions {
+  double beta1 = 0.9;
+  double beta2 = 0.99;
+};
+
+struct ScheduleFreeOptions {
+  double beta1 = 0.9;  // how far gradients are taken from the average towards the fast sequence
+  double beta2 = 0.999;
+  double epsilon = 1e-8;
+};
+
+struct AdafactorOptions {
+  bool scale_parameter = false;  // steps in units of the parameter's root mean square
+  bool relative_step = false;    // step size min(1e-2, 1/sqrt(step)) instead of the learning rate
+  double clip_threshold = 1.0;   // of an update's root mean square
+  double decay_rate = -0.8;      // second moment's decay at step t: 1 − t^decay_rate
+  double epsilon_gradient = 1e-30;
+  double epsilon_parameter = 1e-3;
+};
+
 std::unique_ptr<Optimizer> make_adamw(std::vector<ParameterGroup> groups,
                                       const AdamWOptions& options);
+// Moments in 8 bits a value, block-wise (Dettmers et al. 2022); small parameters keep fp32.
+std::unique_ptr<Optimizer> make_adamw_8bit(std::vector<ParameterGroup> groups,
+                                           const AdamWOptions& options);
+std::unique_ptr<Optimizer> make_lion(std::vector<ParameterGroup> groups,
+                                     const LionOptions& options);
+std::unique_ptr<Optimizer> make_schedule_free_adamw(std::vector<ParameterGroup> groups,
+                                                    const ScheduleFreeOptions& options);
+std::unique_ptr<Optimizer> make_adafactor(std::vector<ParameterGroup> groups,
+                                          const AdafactorOptions& options);
 std::unique_ptr<Optimizer> make_prodigy(std::vector<ParameterGroup> groups,
                                         const ProdigyOptions& options);
 
