@@ -2,7 +2,6 @@
 #include <ATen/ATen.h>
 
 #include "src/adapter/low_rank.h"
-#include "src/ops/frozen_linear.h"
 
 namespace dorabooth {
 
@@ -17,11 +16,12 @@ class Lora : public LowRankAdapter {
     const double s = scale() * blend();
     if (!drops()) return lora_linear(x, {weight, bias, product}, a(), b(), s, core());
     // The base product sees x, the update sees x with dropout.
-    const at::Tensor base = product.defined() ? product : frozen_linear(x, weight, {});
+    const FrozenLayer layer{weight, bias, product};
+    const at::Tensor base = base_of(x, layer);
     const auto dtype = x.scalar_type();
     const at::Tensor u = at::matmul(dropped(x), a().to(dtype).t());
     const at::Tensor y = base + at::matmul(u, b().to(dtype).t()) * s;
-    return bias.defined() ? y + bias : y;
+    return bias.defined() && !rounds_together(x, layer) ? y + bias : y;
   }
 
   at::Tensor merged_rows(const FrozenWeight& weight, int64_t first, int64_t last) override {

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "src/base/error.h"
+#include "src/ops/frozen_linear.h"
 
 namespace dorabooth {
 
@@ -68,6 +69,15 @@ void LowRankAdapter::set_training(bool training, uint64_t step, uint32_t index) 
 
 double LowRankAdapter::scale() const {
   return rule_ == StrengthRule::kPeft ? base_scale_ * strength_ : base_scale_;
+}
+
+bool LowRankAdapter::rounds_together(const at::Tensor& x, const FrozenLayer& layer) {
+  return x.scalar_type() != at::kFloat && layer.bias.defined() && !layer.product.defined();
+}
+
+at::Tensor LowRankAdapter::base_of(const at::Tensor& x, const FrozenLayer& layer) {
+  if (layer.product.defined()) return layer.product;
+  return frozen_linear(x, layer.weight, rounds_together(x, layer) ? layer.bias : at::Tensor());
 }
 
 at::Tensor LowRankAdapter::dropped(const at::Tensor& x) const {

@@ -35,6 +35,12 @@ class LowRankAdapter : public Adapter {
   at::Tensor dropped(const at::Tensor& x) const;
   const AdapterCore& core() const { return *core_; }
 
+  // Whether the base's output is rounded to half precision with its bias in it; in fp32 the bias
+  // comes last. The bits with B = 0 are the base's.
+  static bool rounds_together(const at::Tensor& x, const FrozenLayer& layer);
+  // W·x, with the bias where they round together.
+  static at::Tensor base_of(const at::Tensor& x, const FrozenLayer& layer);
+
   AdapterTensors tensors_;
 
  private:

@@ -49,6 +49,29 @@ TEST(Adapter, WithZeroBEqualsBaseBitForBit) {
   }
 }
 
+TEST(Adapter, WithZeroBAndDropoutEqualsBaseBitForBit) {
+  for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16, at::kHalf}) {
+    for (const std::string kind : {"lora", "dora", "dora full"}) {
+      SCOPED_TRACE(kind + " " + c10::toString(dtype));
+      Layer layer(dtype);
+      const at::Tensor x = at::randn({2, 5, 24}).to(dtype);
+      const at::Tensor base = layer.linear.forward(x);
+      AdapterSpec spec = spec_of(kind == "lora" ? "lora" : "dora");
+      if (kind == "dora full") spec.norm_gradient = "full";
+      spec.dropout = 0.25;
+      AdapterSet set = AdapterSet::create(spec, layer.layers(), 1, cpu_core());
+      const AttachScope scope = set.attach();
+      set.set_training(true, 3, 0);
+      EXPECT_TRUE(at::equal(layer.linear.forward(x), base)) << "in training";
+      set.set_training(false, 0, 0);
+      for (const StrengthRule rule : {StrengthRule::kPeft, StrengthRule::kLerp}) {
+        set.set_strength(0.5, rule);
+        EXPECT_TRUE(at::equal(layer.linear.forward(x), base)) << "at half strength";
+      }
+    }
+  }
+}
+
 TEST(Adapter, LeavesTheLayerWhenItsScopeEnds) {
   Layer layer;
   AdapterSet set = AdapterSet::create(spec_of("lora"), layer.layers(), 1, cpu_core());
