@@ -64,6 +64,7 @@ struct Block {
 };
 
 thread_local Order current_order = Order::kForward;
+thread_local int64_t launches = 0;
 thread_local Block* current_block = nullptr;
 
 // Called on the thread's own stack: back to the scheduler until it resumes this thread.
@@ -216,6 +217,8 @@ OrderScope::OrderScope(Order order) : previous_(current_order) { current_order =
 
 OrderScope::~OrderScope() { current_order = previous_; }
 
+int64_t launch_count() { return launches; }
+
 void run_grid(int64_t grid_x, int64_t grid_y, int64_t block_x, int64_t block_y, bool barriers,
               const std::function<void()>& thread) {
   const auto count = static_cast<size_t>(block_x * block_y);
@@ -226,6 +229,7 @@ void run_grid(int64_t grid_x, int64_t grid_y, int64_t block_x, int64_t block_y, 
   if (grid_y > 65535) {
     throw std::logic_error("a grid of height " + std::to_string(grid_y) + ": CUDA allows 65535");
   }
+  ++launches;
   blockDim = {static_cast<unsigned>(block_x), static_cast<unsigned>(block_y), 1};
   std::vector<size_t> order(count);
   std::iota(order.begin(), order.end(), size_t{0});

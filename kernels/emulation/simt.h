@@ -50,6 +50,9 @@ class OrderScope {
 void run_grid(int64_t grid_x, int64_t grid_y, int64_t block_x, int64_t block_y, bool barriers,
               const std::function<void()>& thread);
 
+// Grids run by this CPU thread so far: kernel launches, counted.
+int64_t launch_count();
+
 void block_barrier(int line);
 void warp_barrier(int line);
 
