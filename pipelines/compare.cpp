@@ -8,6 +8,7 @@
 
 #include "pipelines/compare_grid.h"
 #include "pipelines/comparison_sheet.h"
+#include "pipelines/drawn_cells.h"
 #include "pipelines/parts/base_loading.h"
 #include "pipelines/parts/picture_text.h"
 #include "pipelines/parts/prompt_cache.h"
@@ -46,27 +47,6 @@ std::vector<bool> wanted_columns(const CompareRequest& request,
     wanted[static_cast<size_t>(found - names.begin())] = true;
   }
   return wanted;
-}
-
-// What `sample` would be asked for to draw one cell.
-SampleRequest sample_request(const CompareRequest& request, const CompareColumn& column) {
-  SampleRequest one;
-  static_cast<ModelOptions&>(one) = request;
-  static_cast<SamplingOptions&>(one) = request;
-  for (const AdapterArgument& argument : column.adapters) {
-    one.adapter_path.push_back(argument.text());
-  }
-  return one;
-}
-
-// When the base was last written to.
-fs::file_time_type base_written(const fs::path& base) {
-  if (!fs::is_directory(base)) return fs::last_write_time(base);
-  fs::file_time_type last = fs::file_time_type::min();
-  for (const fs::directory_entry& entry : fs::recursive_directory_iterator(base)) {
-    if (entry.is_regular_file()) last = std::max(last, entry.last_write_time());
-  }
-  return last;
 }
 
 class Comparison {
@@ -156,7 +136,7 @@ class Comparison {
 
   PngText text_of(size_t row, size_t column) const {
     const DrawnColumn& of = columns_[column];
-    const SampleRequest one = request_of_one(sample_request(request_, of), rows_[row].prompt,
+    const SampleRequest one = request_of_one(cell_request(request_, of), rows_[row].prompt,
                                              rows_[row].seed, 0, plan_, bundle_);
     return picture_text(one, plan_, bundle_, of.stack);
   }

@@ -103,6 +103,14 @@ std::vector<CompareColumn> compare_columns(const CompareRequest& request) {
   return columns;
 }
 
+SampleRequest cell_request(const CompareRequest& request, const CompareColumn& column) {
+  SampleRequest one;
+  static_cast<ModelOptions&>(one) = request;
+  static_cast<SamplingOptions&>(one) = request;
+  for (const AdapterArgument& adapter : column.adapters) one.adapter_path.push_back(adapter.text());
+  return one;
+}
+
 std::string compare_picture_path(const CompareRequest& request, size_t row, int64_t seed,
                                  const CompareColumn& column) {
   const fs::path output = request.output;

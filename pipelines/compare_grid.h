@@ -4,6 +4,7 @@
 
 #include "pipelines/adapter_argument.h"
 #include "pipelines/compare.h"
+#include "pipelines/sample.h"
 
 namespace dorabooth {
 
@@ -23,6 +24,9 @@ std::vector<CompareRow> compare_rows(const CompareRequest& request);
 // The base, then each adapter, sweeps written out; reads the folders of sweep_checkpoints.
 // UsageError for two columns of one name.
 std::vector<CompareColumn> compare_columns(const CompareRequest& request);
+
+// What `sample` would be asked for to draw a cell of this column, but for its prompt and seed.
+SampleRequest cell_request(const CompareRequest& request, const CompareColumn& column);
 
 // <output stem>/row-seed-column.png beside the sheet.
 std::string compare_picture_path(const CompareRequest& request, size_t row, int64_t seed,

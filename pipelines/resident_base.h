@@ -15,6 +15,8 @@ class ResidentBase {
 
   // Frees the memory; the next request loads again.
   void release();
+  // Whether there is one.
+  bool holds() const;
 
   struct Kept;  // pipelines/parts/base_loading.h
   Kept& kept() { return *kept_; }

@@ -137,45 +137,98 @@ Image fitted(const Image& image, int64_t side) {
   return apply_crop(image, plan);
 }
 
-int64_t class_pictures_present(const SurveyRequest& request) {
+std::vector<std::string> class_pictures_present(const SurveyRequest& request) {
+  std::vector<std::string> paths;
   std::error_code ignored;
-  if (!request.class_data_dir || !fs::is_directory(*request.class_data_dir, ignored)) return 0;
-  return static_cast<int64_t>(list_pictures(*request.class_data_dir).size());
+  if (!request.class_data_dir || !fs::is_directory(*request.class_data_dir, ignored)) return paths;
+  for (const fs::path& path : list_pictures(*request.class_data_dir))
+    paths.push_back(path.string());
+  return paths;
+}
+
+// Reads picture files, each once as long as it does not change.
+class PictureReader {
+ public:
+  PictureReader(const SurveyRequest& request, Progress& progress, SurveyCache* cache)
+      : thumbnail_size_(request.thumbnail_size),
+        progress_(progress),
+        cache_(cache ? *cache : own_) {
+    if (cache_.folder == request.instance_data_dir) return;
+    cache_.folder = request.instance_data_dir;
+    cache_.pictures.clear();
+  }
+
+  // The thumbnail goes to this row and column.
+  const SurveyCache::Picture& read(const std::string& path, size_t row, int64_t column) {
+    SurveyCache::Picture& picture = cache_.pictures[path];
+    std::error_code ignored;
+    const auto written = fs::last_write_time(path, ignored);
+    const uintmax_t bytes = fs::file_size(path, ignored);
+    if (picture.width > 0 && picture.written == written && picture.bytes == bytes &&
+        picture.thumbnail_size == thumbnail_size_)
+      return picture;
+    picture = {written, bytes, thumbnail_size_, 0, 0, "", ""};
+    try {
+      const Image image = read_picture(path).image;
+      picture.sha256 = sha256_of_file(path);
+      if (thumbnail_size_ > 0) {
+        progress_.on(PreviewEvent{static_cast<int64_t>(row), column, path, "",
+                                  fitted(image, thumbnail_size_)});
+      }
+      picture.width = image.width;
+      picture.height = image.height;
+    } catch (const Error& error) {
+      picture.error = error.what();
+    }
+    return picture;
+  }
+
+ private:
+  int64_t thumbnail_size_;
+  Progress& progress_;
+  SurveyCache own_;
+  SurveyCache& cache_;
+};
+
+void look_at_instance(SurveyedPicture& picture, const ListedPicture& listed,
+                      const ExampleRule& rule, size_t number, PictureReader& reader,
+                      std::map<std::string, std::string>& first_names) {
+  const SurveyCache::Picture& file = reader.read(listed.path.string(), number, 0);
+  if (!file.error.empty()) return warn(picture, PictureFault::kUnreadable, file.error);
+  take_crop(picture, {file.width, file.height}, rule, number);
+  const auto [first, is_new] = first_names.emplace(file.sha256, picture.name);
+  if (!is_new) warn(picture, PictureFault::kDuplicate, "the same picture as " + first->second);
 }
 
 }  // namespace
 
-DatasetReport survey_dataset(const SurveyRequest& request, Progress& progress,
-                             std::stop_token stop) {
+DatasetReport survey_dataset(const SurveyRequest& request, Progress& progress, std::stop_token stop,
+                             SurveyCache* cache) {
   if (request.instance_data_dir.empty()) throw UsageError("--instance_data_dir is missing");
+  PictureReader reader(request, progress, cache);  // forgets the other folder whatever comes
   const ImageListing listing = list_image_folder(folder_request(request));
   const ExampleRule rule = rule_of(request);
   DatasetReport report;
   report.notes = listing.notes;
   report.class_pictures = class_pictures_present(request);
-  if (request.with_prior_preservation) report.class_pictures_needed = request.num_class_images;
+  const bool with_class = request.with_prior_preservation;
+  if (with_class) report.class_pictures_needed = request.num_class_images;
+  const size_t class_count = with_class ? report.class_pictures.size() : 0;
   std::map<std::string, std::string> first_names;  // by what is in the file
-  StepMeter meter(progress, "survey", static_cast<int64_t>(listing.pictures.size()));
+  StepMeter meter(progress, "survey", static_cast<int64_t>(listing.pictures.size() + class_count));
+  const auto stopped = [&] { return report.stopped = stop.stop_requested(); };
   for (size_t number = 0; number < listing.pictures.size(); ++number) {
-    if (stop.stop_requested()) {
-      report.stopped = true;
-      return report;
-    }
+    if (stopped()) return report;
     const ListedPicture& listed = listing.pictures[number];
     SurveyedPicture picture = begin_picture(request, listed, number);
-    try {
-      const Image image = read_picture(listed.path).image;
-      take_crop(picture, {image.width, image.height}, rule, number);
-      const auto [first, is_new] = first_names.emplace(sha256_of_file(listed.path), picture.name);
-      if (!is_new) warn(picture, PictureFault::kDuplicate, "the same picture as " + first->second);
-      if (request.thumbnail_size > 0) {
-        progress.on(PreviewEvent{static_cast<int64_t>(number), 0, picture.path, "",
-                                 fitted(image, request.thumbnail_size)});
-      }
-    } catch (const Error& error) {
-      warn(picture, PictureFault::kUnreadable, error.what());
-    }
+    look_at_instance(picture, listed, rule, number, reader, first_names);
     report.pictures.push_back(std::move(picture));
+    meter.step();
+  }
+  for (size_t number = 0; number < class_count; ++number) {
+    if (stopped()) return report;
+    const SurveyCache::Picture& file = reader.read(report.class_pictures[number], number, 1);
+    if (!file.error.empty()) report.notes.push_back("class picture " + file.error);
     meter.step();
   }
   return report;

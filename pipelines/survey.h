@@ -9,6 +9,7 @@
 
 #include "datasets/crop_rectangle.h"
 #include "pipelines/progress.h"
+#include "pipelines/survey_cache.h"
 #include "pipelines/train.h"
 #include "src/config/field_list.h"
 
@@ -56,25 +57,26 @@ struct SurveyedPicture {
   int64_t scaled_height = 0;
   CropRectangle crop;  // what is trained on (of the first repeat), in the picture's own pixels
   std::optional<CropRectangle> drawn;  // the picture's .crop.json
-  double area_lost = 0.0;   // share of the picture's area, 0 to 1
-  std::string caption;      // with which it is trained; "" where there is none
-  std::string own_caption;  // "" where it has none
-  std::string caption_source;  // "table", "sidecar", "prompt" or "none"
+  double area_lost = 0.0;              // share of the picture's area, 0 to 1
+  std::string caption;                 // with which it is trained; "" where there is none
+  std::string own_caption;             // "" where it has none
+  std::string caption_source;          // "table", "sidecar", "prompt" or "none"
   std::vector<PictureWarning> warnings;
 };
 
 struct DatasetReport {
-  std::vector<SurveyedPicture> pictures;  // in the order in which a run takes them
-  std::vector<std::string> notes;         // files that are not read, a sentence each
-  int64_t class_pictures = 0;             // present
-  int64_t class_pictures_needed = 0;      // 0 without prior preservation
+  std::vector<SurveyedPicture> pictures;    // in the order in which a run takes them
+  std::vector<std::string> notes;           // files that are not read, a sentence each
+  std::vector<std::string> class_pictures;  // paths of those that are present
+  int64_t class_pictures_needed = 0;        // 0 without prior preservation
   bool stopped = false;
 };
 
-// Thumbnails come as previews: row = the picture's number, row_label = its path. A fault of the
-// folder itself is thrown, a fault of a picture is a warning.
-DatasetReport survey_dataset(const SurveyRequest& request, Progress& progress,
-                             std::stop_token stop);
+// Thumbnails come as previews: row = the picture's number, column = 1 for those of the class, which
+// are looked at where the run uses them, row_label = its path. A fault of the folder itself is
+// thrown, a fault of a picture is a warning.
+DatasetReport survey_dataset(const SurveyRequest& request, Progress& progress, std::stop_token stop,
+                             SurveyCache* cache = nullptr);
 
 // One picture without decoding it again: whether it is readable or a duplicate is not looked at.
 SurveyedPicture survey_picture(const SurveyRequest& request, const std::string& name);

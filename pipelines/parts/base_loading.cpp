@@ -43,6 +43,7 @@ std::string key_of(const ModelOptions& options) {
 ResidentBase::ResidentBase() : kept_(std::make_unique<Kept>()) {}
 ResidentBase::~ResidentBase() = default;
 void ResidentBase::release() { *kept_ = {}; }
+bool ResidentBase::holds() const { return kept_->bundle.has_value(); }
 
 at::ScalarType dtype_of_name(const std::string& name) {
   if (name == "fp32") return at::kFloat;

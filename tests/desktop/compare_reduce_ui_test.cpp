@@ -220,7 +220,7 @@ TEST(CompareReduce, AFavouriteIsCopiedAndBelongsToItsSettings) {
 TEST(CompareReduce, ADroppedPictureSetsPromptSeedAndTheRest) {
   State state = comparing_state();
   const Effects effects = reduce(state, FileAction(FilesDropped{{"/a/picture.png"}}));
-  EXPECT_EQ(std::get<ReadPicture>(effects.at(0)).path, "/a/picture.png");
+  EXPECT_EQ(std::get<LookAtPicture>(effects.at(0)).path, "/a/picture.png");
   SampleRequest picture;
   picture.pretrained_model_name_or_path = "other-base";
   picture.prompt = {"a bird"};
@@ -245,6 +245,25 @@ TEST(CompareReduce, ADroppedPictureSetsPromptSeedAndTheRest) {
   picture.pretrained_model_name_or_path = "gone";
   reduce(state, CompareAction(PictureTaken{picture, false}));
   EXPECT_EQ(state.project.compare.pretrained_model_name_or_path, "other-base");
+}
+
+TEST(CompareReduce, PicturesOfAnEarlierSessionComeBack) {
+  State state = comparing_state();
+  testing::DeskHarness desk(state, view_of(WindowId::kCompare));
+  desk.frames(5);
+  ASSERT_EQ(desk.effects.size(), 1u);  // looked for once
+  DrawnFound found{desk.last_effect<FindDrawn>()->request, {}};
+  found.cells.push_back({3, 2, "/home/ann/results/sheet/003-7-DoRA.png", Image(8, 8, 42)});
+  found.cells.push_back({0, 0, "/home/ann/results/sheet/000-0-base.png", Image(8, 8, 1)});
+  // Drawn meanwhile.
+  reduce(desk.state, CompareAction(StartCompare{}));
+  reduce(desk.state, JobId::kCompare, picture_of(0, 0, 99));
+  reduce(desk.state, CompareAction(found));
+  const DrawnPicture& picture = desk.state.compare.pictures.at({"a cat", 7, "DoRA"});
+  EXPECT_EQ(picture.image->rgb_hwc[0], 42);
+  EXPECT_EQ(picture.caption, "DoRA · strength 0.5");
+  EXPECT_EQ(desk.state.compare.pictures.at({"a dog", 0, "base"}).image->rgb_hwc[0], 99);
+  expect_fresh(desk.state, {3, 2}, true);
 }
 
 TEST(CompareReduce, ExportHasTheDrawnCells) {

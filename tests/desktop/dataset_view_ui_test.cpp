@@ -171,16 +171,42 @@ TEST(DatasetView, TheCaptionIsEditedInPlaceAndDeleteIsALetterThere) {
 TEST(DatasetView, ClassPicturesAreCounted) {
   State state = dataset_state();
   DeskHarness desk(state, draw_dataset);
-  desk.drive([](ImGuiTestContext* test) { test->ItemClick("**/Train on class pictures too"); });
+  desk.drive([](ImGuiTestContext* test) {
+    test->ItemClick("**/Class pictures");
+    test->ItemClick("**/Train on class pictures too");
+  });
   EXPECT_TRUE(desk.state.project.train.with_prior_preservation);
   EXPECT_TRUE(desk.last_effect<RunSurvey>()->request.with_prior_preservation);
   desk.drive([](ImGuiTestContext* test) { test->ItemClick("**/Choose their folder..."); });
   EXPECT_EQ(desk.last<AskForFile>()->question.field, "class_data_dir");
   desk.state.project.train.class_data_dir = "dogs";
-  desk.state.dataset.report->class_pictures = 3;
+  desk.state.dataset.report->class_pictures = {"dogs/0.png", "dogs/1.png", "dogs/2.png"};
   desk.state.dataset.report->class_pictures_needed = 100;
   EXPECT_TRUE(contains(desk.visible_text(),
                        "3 of 100 are in dogs. The missing ones are drawn before training starts."));
+}
+
+TEST(DatasetView, ClassPicturesAreShown) {
+  State state = dataset_state();
+  state.project.train.with_prior_preservation = true;
+  state.project.train.class_data_dir = "dogs";
+  state.dataset.request = survey_request_of(state.project.train);
+  state.dataset.report->class_pictures = {"dogs/0.png", "dogs/1.png"};
+  state.dataset.report->class_pictures_needed = 2;
+  for (const int64_t row : {0, 1}) {
+    reduce(state, JobId::kDataset,
+           PreviewEvent{row, 1, "dogs/" + std::to_string(row) + ".png", "", Image(8, 8)});
+  }
+  DeskHarness desk(state, draw_dataset);
+  desk.drive([](ImGuiTestContext* test) {
+    test->ItemClick("**/Class pictures");
+    test->Yield(3);
+    IM_CHECK(test->ItemExists("**/##0.png"));
+    IM_CHECK(test->ItemExists("**/##1.png"));
+    IM_CHECK(!test->ItemExists("**/##a.png"));
+  });
+  EXPECT_GE(desk.textures.uploads, 5);  // three pictures and two of the class
+  EXPECT_TRUE(contains(desk.visible_text(), "None has to be drawn."));
 }
 
 }  // namespace

@@ -133,6 +133,25 @@ TEST(Reduce, DroppedFilesGoWhereTheyBelong) {
   EXPECT_EQ(state.project.train.instance_data_dir, "/a/my_dog");
 }
 
+TEST(Reduce, ADroppedPictureThatIsNotOursBringsItsFolder) {
+  State state = state_in("/home/ann");
+  Effects effects = reduce(
+      state, FileAction(FilesDropped{{"/a/my_dog/2.JPG", "/a/my_dog/3.png", "/a/my_dog/4.webp"}}));
+  ASSERT_EQ(effects.size(), 1u);  // one folder
+  EXPECT_EQ(std::get<LookAtPicture>(effects[0]).path, "/a/my_dog/2.JPG");
+  effects = reduce(state, FileAction(ForeignPictureFound{"/a/my_dog/2.JPG", "2.JPG: is not ours"}));
+  EXPECT_EQ(std::get<RunSurvey>(effects.at(0)).request.instance_data_dir, "/a/my_dog");
+  EXPECT_EQ(state.project.train.instance_data_dir, "/a/my_dog");
+  EXPECT_EQ(state.dataset.selected, "/a/my_dog/2.JPG");
+  EXPECT_EQ(state.focus, WindowId::kDataset);
+  ASSERT_EQ(state.log.notices.size(), 1u);
+  EXPECT_EQ(state.log.notices[0].message.text,
+            "2.JPG: is not ours. So its folder /a/my_dog is now the folder of pictures to train "
+            "on; Ctrl+Z takes that back.");
+  reduce(state, AppAction(UndoEdit{}));
+  EXPECT_EQ(state.project.train.instance_data_dir, "");
+}
+
 TEST(Reduce, ThePickerAnswersAsADialogDoes) {
   State state = state_in("/home/ann");
   FileQuestion question;

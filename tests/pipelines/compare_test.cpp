@@ -5,6 +5,7 @@
 
 #include <fstream>
 
+#include "pipelines/drawn_cells.h"
 #include "pipelines/sample.h"
 #include "src/imagefile/contact_sheet.h"
 #include "tests/pipelines/example_base.h"
@@ -129,6 +130,30 @@ TEST_F(Compare, DoesNotReuseWhatAnotherAdapterOfThatNameOrADamagedFileShows) {
   std::ofstream(pictures[0]) << "not a PNG";
   request_.reuse = true;
   EXPECT_EQ(run().kept, 3);  // the other base picture, and both of the DoRA
+}
+
+TEST_F(Compare, WhatIsDrawnIsFoundWithoutTheBaseInMemory) {
+  request_.height = request_.width = std::nullopt;  // the base's own: 128
+  const std::vector<std::string> pictures = run().pictures;
+  const std::vector<DrawnCell> cells = drawn_cells(request_);
+  ASSERT_EQ(cells.size(), pictures.size());
+  for (size_t i = 0; i < cells.size(); ++i) {
+    EXPECT_EQ(cells[i].path, pictures[i]);
+    EXPECT_EQ(cells[i].row, i / 3);
+    EXPECT_EQ(cells[i].column, i % 3);
+    EXPECT_EQ(cells[i].image.rgb_hwc, read_picture(pictures[i]).image.rgb_hwc);
+  }
+  CompareRequest other = request_;
+  other.column[1] = "DoRA=" + path("dora.safetensors") + ":0.5";
+  EXPECT_EQ(drawn_cells(other).size(), 4u);
+  other = request_;
+  other.guidance_scale = 4;
+  EXPECT_TRUE(drawn_cells(other).empty());
+  write_random_adapter(path("lora.safetensors"), "lora", false, 2);
+  std::ofstream(pictures[0]) << "not a PNG";
+  EXPECT_EQ(drawn_cells(request_).size(), 3u);
+  other.pretrained_model_name_or_path = path("gone");
+  EXPECT_TRUE(drawn_cells(other).empty());
 }
 
 TEST_F(Compare, DrawsOneColumnAloneAndNoSheet) {

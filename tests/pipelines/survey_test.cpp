@@ -100,10 +100,57 @@ TEST_F(Survey, CountsClassPictures) {
   request_.with_prior_preservation = true;
   request_.class_data_dir = (temporary_.path() / "none").string();
   request_.num_class_images = 12;
-  EXPECT_EQ(survey().class_pictures, 0);
+  EXPECT_TRUE(survey().class_pictures.empty());
   request_.class_data_dir = (temporary_.path() / "class").string();
-  EXPECT_EQ(survey().class_pictures, 1);
+  EXPECT_EQ(survey().class_pictures.size(), 1u);
   EXPECT_EQ(survey().class_pictures_needed, 12);
+}
+
+TEST_F(Survey, ClassPicturesHaveThumbnailsWhereTheRunUsesThem) {
+  picture("a.png", 40, 40);
+  const fs::path of_class = temporary_.path() / "class";
+  write_png(of_class / "0.png", Image(8, 8));
+  write_file_atomically(of_class / "1.png", "no picture");
+  request_.class_data_dir = of_class.string();
+  survey();
+  EXPECT_EQ(recorder_.all<PreviewEvent>().size(), 1u);
+  recorder_.events.clear();
+  request_.with_prior_preservation = true;
+  const DatasetReport report = survey();
+  const auto previews = recorder_.all<PreviewEvent>();
+  ASSERT_EQ(previews.size(), 2u);
+  EXPECT_EQ(previews[1].row_label, (of_class / "0.png").string());
+  EXPECT_EQ(previews[1].column, 1);
+  EXPECT_EQ(report.class_pictures.size(), 2u);
+  ASSERT_EQ(report.notes.size(), 1u);
+  EXPECT_NE(report.notes[0].find("1.png"), std::string::npos);
+}
+
+TEST_F(Survey, AnotherSettingDecodesNoPictureAgain) {
+  picture("a.png", 64, 48);
+  picture("b.png", 64, 48);
+  SurveyCache cache;
+  const auto decoded = [&] {
+    recorder_.events.clear();
+    survey_dataset(request_, recorder_, {}, &cache);
+    return recorder_.all<PreviewEvent>().size();
+  };
+  EXPECT_EQ(decoded(), 2u);
+  request_.resolution = 50;
+  EXPECT_EQ(decoded(), 0u);
+  const DatasetReport report = survey_dataset(request_, recorder_, {}, &cache);
+  EXPECT_EQ(report.pictures[0].scaled_height, 50);
+  EXPECT_EQ(faults(report.pictures[1]),
+            (Faults{PictureFault::kSmall, PictureFault::kHeavyCrop, PictureFault::kDuplicate}));
+  picture("a.png", 80, 48);
+  EXPECT_EQ(decoded(), 1u);
+  EXPECT_EQ(survey_dataset(request_, recorder_, {}, &cache).pictures[0].width, 80);
+  // Whoever looked at another folder meanwhile has forgotten the thumbnails of this one.
+  const std::string here = request_.instance_data_dir;
+  request_.instance_data_dir = (temporary_.path() / "none").string();
+  EXPECT_FALSE(message_of([&] { decoded(); }).empty());
+  request_.instance_data_dir = here;
+  EXPECT_EQ(decoded(), 2u);
 }
 
 TEST_F(Survey, AnEditIsSavedAndSeenAtOnceAndByTheNextSurvey) {

@@ -6,6 +6,7 @@
 #include <variant>
 #include <vector>
 
+#include "pipelines/drawn_cells.h"
 #include "pipelines/sample.h"
 #include "ui/desktop/compare_state.h"
 
@@ -15,6 +16,12 @@ namespace dorabooth {
 struct StartCompare {};
 // Also what was drawn with the same settings.
 struct DrawAllAgain {};
+// Pictures of an earlier session, looked for once when the window is first seen.
+struct LookForDrawn {};
+struct DrawnFound {
+  CompareRequest request;
+  std::vector<DrawnCell> cells;
+};
 struct StopCompare {};
 struct SetLive {
   bool on = false;
@@ -96,10 +103,10 @@ struct ComparisonSaved {
 };
 
 using CompareAction =
-    std::variant<StartCompare, DrawAllAgain, StopCompare, SetLive, ResampleDue, BaseUnused,
-                 SetColumnStrength, RenameColumn, RemoveColumn, AddColumn, SetSweep, SweepColumn,
-                 CheckpointsFound, ShowPictures, SelectCell, ShowLarge, SetLargeMode,
-                 SetOtherColumn, SetSplit, SetGain, SetView, ToggleFavourite, ForgetFavourite,
-                 TakePicture, PictureTaken, ComparisonSaved>;
+    std::variant<StartCompare, DrawAllAgain, LookForDrawn, DrawnFound, StopCompare, SetLive,
+                 ResampleDue, BaseUnused, SetColumnStrength, RenameColumn, RemoveColumn, AddColumn,
+                 SetSweep, SweepColumn, CheckpointsFound, ShowPictures, SelectCell, ShowLarge,
+                 SetLargeMode, SetOtherColumn, SetSplit, SetGain, SetView, ToggleFavourite,
+                 ForgetFavourite, TakePicture, PictureTaken, ComparisonSaved>;
 
 }  // namespace dorabooth

@@ -51,6 +51,7 @@ enum class LargeMode { kSplit, kFlip, kDifference, kSideBySide };
 
 struct CompareState {
   std::map<CellPlace, DrawnPicture> pictures;
+  bool looked = false;  // for pictures of an earlier session
   CompareRun run;
   bool start_again = false;              // all of it, once the running job has stopped
   bool due = false;                      // no strength changed for a moment

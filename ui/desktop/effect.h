@@ -57,6 +57,9 @@ struct ListCheckpoints {
 struct ReadPicture {
   std::string path;
 };
+struct FindDrawn {
+  CompareRequest request;
+};
 struct WriteComparison {
   ComparisonSheet sheet;
   std::string path;
@@ -102,6 +105,10 @@ struct SaveText {
 struct LookAtFolder {
   std::string folder;
 };
+// A dropped picture: one of ours brings its settings, another one its folder.
+struct LookAtPicture {
+  std::string path;
+};
 struct ListFolder {
   std::string folder;
 };
@@ -117,9 +124,10 @@ struct CloseProgram {};
 
 using Effect =
     std::variant<RunTraining, RunCompare, RunMerge, PlanMerge, RunInspect, RunSurvey, StopJob,
-                 PauseJob, ResumeJob, LoadText, SaveText, ListFolder, LookAtFolder, OpenFileDialog,
-                 CopyToClipboard, CloseProgram, SavePictureEdit, EnlargePicture, ListCheckpoints,
-                 ReadPicture, WriteComparison, CopyPicture, ReleaseBase, SetTimer>;
+                 PauseJob, ResumeJob, LoadText, SaveText, ListFolder, LookAtFolder, LookAtPicture,
+                 OpenFileDialog, CopyToClipboard, CloseProgram, SavePictureEdit, EnlargePicture,
+                 ListCheckpoints, ReadPicture, FindDrawn, WriteComparison, CopyPicture, ReleaseBase,
+                 SetTimer>;
 using Effects = std::vector<Effect>;
 
 }  // namespace dorabooth

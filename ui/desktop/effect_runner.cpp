@@ -227,6 +227,18 @@ void EffectRunner::run_files(const Effect& effect) {
               mailbox_.post(FileAction(FolderLooked{look.folder, holds_model(look.folder)}));
             });
           },
+          [&](const LookAtPicture& look) {
+            files_.add([this, f = pipelines_.request_of_picture, look] {
+              SampleRequest request;
+              try {
+                request = f(look.path);
+              } catch (const std::exception& error) {
+                return mailbox_.post(FileAction(ForeignPictureFound{look.path, error.what()}));
+              }
+              const bool found = fs::exists(request.pretrained_model_name_or_path);
+              mailbox_.post(CompareAction(PictureTaken{request, found}));
+            });
+          },
           [&](const ListFolder& list) {
             files_.add([this, list] {
               mailbox_.post(FileAction(FolderListed{list.folder, list_folder(list.folder)}));
@@ -250,6 +262,12 @@ void EffectRunner::run_compare_files(const Effect& effect) {
               const SampleRequest request = f(read.path);
               const bool found = fs::exists(request.pretrained_model_name_or_path);
               mailbox_.post(CompareAction(PictureTaken{request, found}));
+            });
+          },
+          [&](const FindDrawn& find) {
+            if (!pipelines_.drawn_cells) return;
+            files_.add([this, f = pipelines_.drawn_cells, find] {
+              mailbox_.post(CompareAction(DrawnFound{find.request, f(find.request)}));
             });
           },
           [&](const WriteComparison& write) {

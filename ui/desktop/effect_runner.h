@@ -32,6 +32,7 @@ struct Pipelines {
   std::function<SurveyedPicture(const SurveyRequest&, const PictureEdit&)> edit_picture;
   std::function<Image(const std::string& path, int64_t side)> picture_preview;
   std::function<SampleRequest(const std::string& picture)> request_of_picture;
+  std::function<std::vector<DrawnCell>(const CompareRequest&)> drawn_cells;
   std::function<void(const ComparisonSheet&, const std::string& path)> write_comparison;
   std::function<void()> release_base;
 };

@@ -33,6 +33,11 @@ struct FolderLooked {
   std::string folder;
   bool model = false;  // a base or an adapter; else pictures
 };
+// LookAtPicture found that this program did not draw it.
+struct ForeignPictureFound {
+  std::string path;
+  std::string reason;
+};
 
 // The built-in picker.
 struct PickerOpened {
@@ -52,8 +57,8 @@ struct FolderListed {
   std::vector<FolderEntry> entries;
 };
 
-using FileAction =
-    std::variant<NewProject, AskForFile, FileChosen, TextLoaded, FilesDropped, FolderLooked,
-                 PickerOpened, PickerGo, PickerName, PickerClosed, FolderListed>;
+using FileAction = std::variant<NewProject, AskForFile, FileChosen, TextLoaded, FilesDropped,
+                                FolderLooked, ForeignPictureFound, PickerOpened, PickerGo,
+                                PickerName, PickerClosed, FolderListed>;
 
 }  // namespace dorabooth

@@ -97,6 +97,26 @@ Effects set_strength(State& state, const SetColumnStrength& set) {
   return effects;
 }
 
+Effects look_for_drawn(State& state) {
+  CompareState& compare = state.compare;
+  const CompareRequest request = drawn_request(state.project);
+  if (compare.looked || is_active(state) || !compare_grid(request).problem.empty()) return {};
+  compare.looked = true;
+  return {FindDrawn{request}};
+}
+
+// What was drawn meanwhile is newer.
+void take_found(CompareState& compare, const DrawnFound& found) {
+  const CompareGrid grid = compare_grid(found.request);
+  for (const DrawnCell& cell : found.cells) {
+    const CompareColumn& column = grid.columns.at(cell.column);
+    compare.pictures.try_emplace(place_of(grid, {cell.row, cell.column}),
+                                 DrawnPicture{std::make_shared<const Image>(cell.image), cell.path,
+                                              cell_key(grid, cell.column), caption_of(column),
+                                              details_of(found.request, grid.rows.at(cell.row))});
+  }
+}
+
 Effects toggle_favourite(State& state, CellIndex cell) {
   const CompareGrid grid = compare_grid(drawn_request(state.project));
   if (cell.row >= grid.rows.size() || cell.column >= grid.columns.size()) return {};
@@ -119,6 +139,11 @@ Effects reduce_drawing(State& state, const CompareAction& action) {
             if (is_active(state) || is_refused(state, JobId::kCompare)) return {};
             for (auto& [place, picture] : compare.pictures) picture.key.clear();
             return start_run(state, {}, false);
+          },
+          [&](const LookForDrawn&) { return look_for_drawn(state); },
+          [&](const DrawnFound& found) -> Effects {
+            take_found(compare, found);
+            return {};
           },
           [&](const StopCompare&) -> Effects {
             compare.changed.clear();

@@ -73,7 +73,8 @@ Effects take_report(State& state, const DatasetSurveyed& surveyed) {
   if (surveyed.report.stopped || surveyed.request != dataset.request) return {};
   dataset.report = surveyed.report;
   for (auto& [path, picture] : std::exchange(dataset.edited, {})) put_picture(dataset, picture);
-  if (find_picture(dataset, dataset.selected)) return {};
+  if (find_picture(dataset, dataset.selected))
+    return dataset.enlarged_path == dataset.selected ? Effects() : enlarge(dataset.selected);
   dataset.selected = dataset.report->pictures.empty() ? "" : dataset.report->pictures[0].path;
   return enlarge(dataset.selected);
 }
@@ -193,8 +194,9 @@ Effects reduce_dataset(State& state, const DatasetAction& action) {
 }
 
 void reduce_dataset_event(State& state, const Event& event) {
+  // Also of a survey that is being stopped: the next one of this folder does not tell it again.
   const auto* preview = std::get_if<PreviewEvent>(&event);
-  if (!preview || state.jobs[JobId::kDataset].phase != JobState::Phase::kRunning) return;
+  if (!preview) return;
   state.dataset.thumbnails[preview->row_label] = std::make_shared<const Image>(preview->image);
 }
 

@@ -1,6 +1,8 @@
 // Questions for files, their answers, and what was read.
+#include <cctype>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <sstream>
 
 #include "src/base/error.h"
@@ -97,6 +99,7 @@ void load_project(State& state, const std::string& path, const std::string& text
   state.project_path = path;
   state.undo = {};
   state.forms = {};
+  state.compare.looked = false;
   remember_recent(state.settings.recent_projects, path);
 }
 
@@ -134,17 +137,48 @@ void take_text(State& state, const TextLoaded& loaded) {
   }
 }
 
-bool has_ending(const std::string& path, const char* ending) {
-  return fs::path(path).extension() == ending;
+// In lower case: ".png".
+std::string ending_of(const std::string& path) {
+  std::string ending = fs::path(path).extension().string();
+  for (char& c : ending) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return ending;
 }
 
-// A folder of pictures is the dataset, a model or adapter is inspected, a PNG brings its settings
-// to the comparison.
+bool is_picture(const std::string& path) {
+  static const std::set<std::string> kEndings = {".png",  ".jpg", ".jpeg", ".bmp",
+                                                 ".webp", ".tif", ".tiff"};
+  return kEndings.contains(ending_of(path));
+}
+
+// A folder of pictures is the dataset, a model or adapter is inspected, a picture of ours brings
+// its settings to the comparison, another one its folder.
 Effects take_dropped(State& state, const std::string& path) {
-  if (has_ending(path, ".safetensors")) return reduce_inspect(state, InspectFile{path});
-  if (has_ending(path, ".png")) return reduce_compare(state, TakePicture{path});
-  if (has_ending(path, ".json")) return {LoadText{TextUse::kTrainConfig, path}};
+  if (ending_of(path) == ".safetensors") return reduce_inspect(state, InspectFile{path});
+  if (ending_of(path) == ".json") return {LoadText{TextUse::kTrainConfig, path}};
+  if (is_picture(path)) return {LookAtPicture{path}};
   return {LookAtFolder{path}};
+}
+
+Effects take_all_dropped(State& state, const std::vector<std::string>& paths) {
+  Effects all;
+  std::set<fs::path> folders;  // many pictures of a folder are one folder
+  for (const std::string& path : paths) {
+    if (is_picture(path) && !folders.insert(fs::path(path).parent_path()).second) continue;
+    for (Effect& effect : take_dropped(state, path)) all.push_back(std::move(effect));
+  }
+  return all;
+}
+
+Effects take_folder_of(State& state, const ForeignPictureFound& picture) {
+  const std::string folder = fs::path(picture.path).parent_path().string();
+  add_message(state.log, {MessageKind::kWarning, "dataset",
+                          concat(picture.reason, ". So its folder ", folder,
+                                 " is now the folder of pictures to train on; Ctrl+Z takes that "
+                                 "back.")});
+  Effects effects = reduce_start(state, ChooseDataset{folder});
+  for (Effect& effect : reduce_dataset(state, SelectPicture{picture.path}))
+    effects.push_back(std::move(effect));
+  return effects;
 }
 
 Effects list_picker_folder(State& state, const std::string& folder) {
@@ -189,13 +223,8 @@ Effects reduce_file(State& state, const FileAction& action) {
             take_text(state, loaded);
             return {};
           },
-          [&](const FilesDropped& dropped) -> Effects {
-            Effects all;
-            for (const std::string& path : dropped.paths) {
-              for (Effect& effect : take_dropped(state, path)) all.push_back(std::move(effect));
-            }
-            return all;
-          },
+          [&](const FilesDropped& dropped) { return take_all_dropped(state, dropped.paths); },
+          [&](const ForeignPictureFound& picture) { return take_folder_of(state, picture); },
           [&](const FolderLooked& looked) {
             return looked.model ? reduce_inspect(state, InspectFile{looked.folder})
                                 : reduce_start(state, ChooseDataset{looked.folder});

@@ -25,6 +25,14 @@ constexpr const char* kFallbacks[] = {
 
 }  // namespace
 
+std::string installed_cjk_font() {
+  std::error_code ignored;
+  for (const char* path : kFallbacks) {
+    if (fs::exists(path, ignored)) return path;
+  }
+  return "";
+}
+
 void load_fonts(const std::string& assets) {
   ImFontAtlas& atlas = *ImGui::GetIO().Fonts;
   const fs::path text = fs::path(assets) / "fonts" / "DejaVuSans.ttf";

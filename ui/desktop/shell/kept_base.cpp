@@ -16,6 +16,11 @@ void KeptBase::release() {
   if (const std::unique_lock lock(mutex_, std::try_to_lock); lock) resident_.release();
 }
 
+bool KeptBase::holds() {
+  const std::lock_guard lock(mutex_);
+  return resident_.holds();
+}
+
 KeptBase::Pause::Pause(KeptBase& base) : base_(base) {
   ++base_.trainings_;
   base_.release();

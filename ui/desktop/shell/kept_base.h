@@ -13,6 +13,8 @@ class KeptBase {
   CompareReport draw(const CompareRequest& request, Progress& progress, std::stop_token stop);
   // Frees it; a running comparison keeps it.
   void release();
+  // Whether one is in memory; waits for a running comparison.
+  bool holds();
 
   // While a training runs.
   class Pause {

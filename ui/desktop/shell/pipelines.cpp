@@ -5,6 +5,7 @@
 
 #include "pipelines/compare.h"
 #include "pipelines/comparison_sheet.h"
+#include "pipelines/drawn_cells.h"
 #include "pipelines/inspect.h"
 #include "pipelines/merge.h"
 #include "pipelines/sample.h"
@@ -41,6 +42,7 @@ Pipelines desktop_pipelines() {
   };
   pipelines.release_base = [base] { base->release(); };
   pipelines.request_of_picture = request_of_picture;
+  pipelines.drawn_cells = drawn_cells;
   pipelines.write_comparison = [](const ComparisonSheet& sheet, const std::string& path) {
     write_comparison_sheet(sheet, path);
   };
@@ -56,7 +58,10 @@ Pipelines desktop_pipelines() {
     open_devices("cpu");
     return inspect(request);
   };
-  pipelines.survey = survey_dataset;
+  pipelines.survey = [cache = std::make_shared<SurveyCache>()](
+                         const SurveyRequest& request, Progress& progress, std::stop_token stop) {
+    return survey_dataset(request, progress, std::move(stop), cache.get());
+  };
   pipelines.edit_picture = edit_picture;
   pipelines.picture_preview = picture_preview;
   return pipelines;

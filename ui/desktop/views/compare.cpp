@@ -85,6 +85,8 @@ void draw_pictures(const State& state, const CompareGrid& grid, const CompareReq
 void draw_compare(const State& state, Actions& actions, Widgets& widgets) {
   const CompareRequest request = drawn_request(state.project);
   const CompareGrid grid = compare_grid(request);
+  if (!state.compare.looked && grid.problem.empty() && !state.jobs[JobId::kCompare].active())
+    actions.add(CompareAction(LookForDrawn{}));
   const float font = ImGui::GetFontSize();
   const float width = std::max(20 * font, 0.27F * ImGui::GetContentRegionAvail().x);
   if (ImGui::BeginChild("Settings", {width, 0}, ImGuiChildFlags_NavFlattened))

@@ -11,6 +11,7 @@
 #include "src/base/error.h"
 #include "ui/desktop/theme.h"
 #include "ui/desktop/widgets/form.h"
+#include "ui/desktop/widgets/missing_glyphs.h"
 
 namespace dorabooth {
 
@@ -63,6 +64,7 @@ void draw_prompts(const State& state, Actions& actions) {
   // The field has this key for itself, to be left by it.
   if (ImGui::IsItemDeactivated() && ImGui::IsKeyChordPressed(ImGuiMod_Ctrl | ImGuiKey_Enter))
     actions.add(CompareAction(StartCompare{}));
+  draw_missing_glyphs_note(text);
   if (ImGui::Button("Load prompts..."))
     ask(FileQuestionKind::kOpenFile, FileUse::kLoadPrompts, "A text file, one prompt a line",
         state.places.assets + "/pictures/compare_prompts.txt", actions);

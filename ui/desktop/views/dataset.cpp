@@ -1,10 +1,11 @@
-// Left the pictures and the class pictures, right the selected one. A survey of other settings than
+// Left the pictures or the class pictures, right the selected one. A survey of other settings than
 // the present ones is asked for whenever this window is seen.
 #include "ui/desktop/views/dataset.h"
 
 #include <imgui.h>
 
 #include "ui/desktop/theme.h"
+#include "ui/desktop/views/dataset_class.h"
 #include "ui/desktop/views/dataset_grid.h"
 #include "ui/desktop/views/dataset_picture.h"
 #include "ui/desktop/widgets/job_line.h"
@@ -62,33 +63,18 @@ void draw_without_report(const JobState& job) {
   }
 }
 
-void draw_class_pictures(const State& state, Actions& actions) {
-  const TrainConfig& train = state.project.train;
-  ImGui::SeparatorText("Class pictures");
-  bool on = train.with_prior_preservation;
-  if (ImGui::Checkbox("Train on class pictures too", &on)) {
-    actions.add(FormAction(SetField{FormId::kTrain, "with_prior_preservation", on}));
-    actions.add(FormAction(EndEdit{}));
+// Left: the pictures, and in a tab of their own those of the class.
+void draw_kinds(const State& state, Actions& actions, Widgets& widgets) {
+  if (!ImGui::BeginTabBar("Kinds")) return;
+  if (ImGui::BeginTabItem("Pictures")) {
+    draw_dataset_grid(state, actions, widgets, ImGui::GetContentRegionAvail().y);
+    ImGui::EndTabItem();
   }
-  if (!on) {
-    ImGui::TextWrapped(
-        "They keep the base's idea of the class (of a dog, say) while it learns this one.");
-    return;
+  if (ImGui::BeginTabItem("Class pictures")) {
+    draw_dataset_class(state, actions, widgets);
+    ImGui::EndTabItem();
   }
-  ImGui::SameLine();
-  const std::string folder = train.class_data_dir.value_or("");
-  if (ImGui::Button("Choose their folder..."))
-    ask_for_folder(state, "class_data_dir", "Choose a folder of class pictures", folder, actions);
-  if (folder.empty()) {
-    ImGui::TextWrapped("Choose a folder for them; it may be empty.");
-    return;
-  }
-  const DatasetReport& report = *state.dataset.report;
-  const auto present = static_cast<long long>(report.class_pictures);
-  const auto needed = static_cast<long long>(report.class_pictures_needed);
-  ImGui::TextWrapped("%lld of %lld are in %s. %s", present, needed, folder.c_str(),
-                     present < needed ? "The missing ones are drawn before training starts."
-                                      : "None has to be drawn.");
+  ImGui::EndTabBar();
 }
 
 }  // namespace
@@ -102,12 +88,8 @@ void draw_dataset(const State& state, Actions& actions, Widgets& widgets) {
   ask_for_survey(state, actions);
   if (!state.dataset.report) return draw_without_report(state.jobs[JobId::kDataset]);
   const ImVec2 size = ImGui::GetContentRegionAvail();
-  const float class_height =
-      2 * ImGui::GetFrameHeightWithSpacing() + 3 * ImGui::GetTextLineHeightWithSpacing();
-  if (ImGui::BeginChild("Left", {0.55F * size.x, 0}, ImGuiChildFlags_NavFlattened)) {
-    draw_dataset_grid(state, actions, widgets, ImGui::GetContentRegionAvail().y - class_height);
-    draw_class_pictures(state, actions);
-  }
+  if (ImGui::BeginChild("Left", {0.55F * size.x, 0}, ImGuiChildFlags_NavFlattened))
+    draw_kinds(state, actions, widgets);
   ImGui::EndChild();
   ImGui::SameLine();
   if (ImGui::BeginChild("Picture", {0, 0}, ImGuiChildFlags_NavFlattened))

@@ -8,6 +8,7 @@
 
 #include "ui/desktop/theme.h"
 #include "ui/desktop/widgets/crop_overlay.h"
+#include "ui/desktop/widgets/missing_glyphs.h"
 
 namespace dorabooth {
 
@@ -120,6 +121,7 @@ void draw_caption(const State& state, const SurveyedPicture& picture, Actions& a
     actions.add(DatasetAction(TypeCaption{text}));
   if (ImGui::IsItemDeactivatedAfterEdit()) actions.add(DatasetAction(EndCaption{}));
   ImGui::PopID();
+  draw_missing_glyphs_note(text);
   if (!picture.caption.empty() && picture.caption != picture.own_caption)
     ImGui::TextWrapped("Trained with: %s", picture.caption.c_str());
 }

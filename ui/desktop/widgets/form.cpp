@@ -8,6 +8,7 @@
 
 #include "ui/desktop/theme.h"
 #include "ui/desktop/widgets/form_field.h"
+#include "ui/desktop/widgets/missing_glyphs.h"
 
 namespace dorabooth {
 
@@ -101,6 +102,7 @@ class FormDrawing {
     }
     if (field.optional) draw_set_box(field, value);
     draw_value(field, value, initial, changed);
+    if (value.is_string()) draw_missing_glyphs_note(value.get<std::string>());
     draw_refusal(field);
   }
 

@@ -1,0 +1,100 @@
+// The held-out loss: which part of which picture it is taken of.
+#include "pipelines/evaluate.h"
+
+#include <gtest/gtest.h>
+
+#include "datasets/crop_rectangle.h"
+#include "src/imagefile/image_file.h"
+#include "tests/imagefile/samples.h"
+#include "tests/pipelines/example_base.h"
+#include "tests/support/fixtures.h"
+
+namespace dorabooth::testing {
+namespace {
+
+namespace fs = std::filesystem;
+
+uint32_t crc_of(const std::string& bytes) {
+  uint32_t crc = 0xffffffff;
+  for (const char c : bytes) {
+    crc ^= static_cast<uint8_t>(c);
+    for (int bit = 0; bit < 8; ++bit) crc = (crc >> 1) ^ (crc & 1 ? 0xedb88320U : 0);
+  }
+  return ~crc;
+}
+
+std::string big_endian(size_t value) {
+  std::string bytes;
+  for (const int shift : {24, 16, 8, 0}) bytes += static_cast<char>(value >> shift & 0xff);
+  return bytes;
+}
+
+// The PNG with an eXIf chunk behind its header.
+void turn_by_exif(const fs::path& path, int orientation) {
+  constexpr size_t kHeader = 8 + 25;
+  const std::string png = read_file(path);
+  const std::string body = exif_block(orientation);
+  const std::string named = "eXIf" + body;
+  write_file_atomically(path, png.substr(0, kHeader) + big_endian(body.size()) + named +
+                                  big_endian(crc_of(named)) + png.substr(kHeader));
+}
+
+// No two parts look the same.
+Image gradient(int width, int height) {
+  Image image(width, height);
+  for (int y = 0; y < height; ++y) {
+    for (int x = 0; x < width; ++x) {
+      image.pixel(x, y)[0] = static_cast<uint8_t>(255 * x / width);
+      image.pixel(x, y)[1] = static_cast<uint8_t>(255 * y / height);
+      image.pixel(x, y)[2] = static_cast<uint8_t>((x * y) % 256);
+    }
+  }
+  return image;
+}
+
+class Evaluate : public ::testing::Test {
+ protected:
+  double loss(const std::string& folder) {
+    EvaluateRequest request;
+    request.pretrained_model_name_or_path = base_path();
+    request.instance_data_dir = (temporary_.path() / folder).string();
+    request.instance_prompt = "an icon";
+    request.resolution = 64;
+    request.num_timesteps = 3;
+    request.device = "cpu";
+    const EvaluateReport report = evaluate(request, recorder_, {});
+    EXPECT_EQ(report.pictures, 1);
+    return report.rows.at(0).loss;
+  }
+  fs::path file(const std::string& folder) const { return temporary_.path() / folder / "a.png"; }
+
+  TemporaryFolder temporary_;
+  Recorder recorder_;
+};
+
+TEST_F(Evaluate, TakesTheDrawnCropAndTheCentreWithoutOne) {
+  for (const char* folder : {"plain", "centre", "left"}) write_png(file(folder), gradient(128, 64));
+  save_crop_rectangle(file("centre"), CropRectangle{32, 0, 64, 64});
+  save_crop_rectangle(file("left"), CropRectangle{0, 0, 64, 64});
+  EXPECT_EQ(loss("centre"), loss("plain"));
+  EXPECT_NE(loss("left"), loss("plain"));
+}
+
+TEST_F(Evaluate, APictureTurnedByExifIsTakenUprightAndSoIsItsCrop) {
+  write_png(file("turned"), gradient(128, 64));
+  turn_by_exif(file("turned"), 6);
+  const Image upright = read_picture(file("turned")).image;
+  ASSERT_EQ(upright.width, 64);
+  ASSERT_EQ(upright.height, 128);
+  write_png(file("upright"), upright);
+  const double whole = loss("upright");
+  EXPECT_EQ(loss("turned"), whole);
+  for (const char* folder : {"turned", "upright"})
+    save_crop_rectangle(file(folder), CropRectangle{0, 60, 64, 64});
+  const double cropped = loss("upright");
+  EXPECT_EQ(loss("turned"), cropped);
+  EXPECT_NE(cropped, whole);
+}
+
+}  // namespace
+}  // namespace dorabooth::testing
