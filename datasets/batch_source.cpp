@@ -14,6 +14,7 @@ namespace dorabooth {
 struct BatchSource::Rows {
   std::vector<at::Tensor> latents;
   std::vector<at::Tensor> noise;
+  std::vector<at::Tensor> input_noise;
   std::vector<at::Tensor> time_ids;
   std::vector<int64_t> timesteps;
   std::vector<std::string> captions;
@@ -33,12 +34,14 @@ at::Tensor normal_like(const at::Tensor& like, const RandomStream& stream, int64
 
 BatchSource::BatchSource(ExampleSet instance_set, std::optional<ExampleSet> class_set,
                          uint64_t seed, int64_t batch_size, double scaling_factor,
-                         int64_t num_train_timesteps)
+                         int64_t num_train_timesteps, const NoiseOptions& noise,
+                         const TimestepOptions& timesteps)
     : instance_{"instance", std::move(instance_set)},
       seed_(seed),
       batch_size_(batch_size),
       scaling_factor_(scaling_factor),
-      num_train_timesteps_(num_train_timesteps) {
+      noise_(noise),
+      timesteps_(timesteps, num_train_timesteps) {
   if (class_set) class_ = Stream{"class", std::move(*class_set)};
 }
 
@@ -63,10 +66,12 @@ void BatchSource::append_rows(const Stream& stream, int64_t micro_step, Rows& ro
     const at::Tensor sampled =
         mean + examples.std[example] * normal_like(mean, posterior, micro_step, row);
     rows.latents.push_back(sampled * scaling_factor_);
-    rows.noise.push_back(normal_like(mean, noise, micro_step, row));
+    const RowNoise row_noise = training_noise(noise_, normal_like(mean, noise, micro_step, row),
+                                              seed_, stream.name, micro_step, row);
+    rows.noise.push_back(row_noise.target);
+    rows.input_noise.push_back(row_noise.input);
     rows.time_ids.push_back(examples.time_ids[example]);
-    rows.timesteps.push_back(timestep.integer(static_cast<uint64_t>(micro_step), row,
-                                              static_cast<uint32_t>(num_train_timesteps_)));
+    rows.timesteps.push_back(timesteps_.draw(timestep, micro_step, row));
     rows.captions.push_back(examples.captions[static_cast<size_t>(example)]);
   }
 }
@@ -78,6 +83,7 @@ TrainingBatch BatchSource::batch(int64_t micro_step) const {
   TrainingBatch batch;
   batch.latents = at::stack(rows.latents);
   batch.noise = at::stack(rows.noise);
+  if (noise_.perturbation != 0) batch.input_noise = at::stack(rows.input_noise);
   batch.time_ids = at::stack(rows.time_ids);
   batch.timesteps = at::tensor(rows.timesteps);
   batch.captions = std::move(rows.captions);

@@ -10,12 +10,14 @@
 #include <vector>
 
 #include "datasets/example_set.h"
+#include "datasets/training_noise.h"
 
 namespace dorabooth {
 
 struct TrainingBatch {
   at::Tensor latents;                 // [rows, channels, h, w] fp32, scaled
-  at::Tensor noise;                   // the same shape
+  at::Tensor noise;                   // the same shape: what epsilon prediction learns
+  at::Tensor input_noise;             // what the sample gets, where that is another; or undefined
   at::Tensor timesteps;               // [rows] int64
   at::Tensor time_ids;                // [rows, 6] fp32
   std::vector<std::string> captions;  // one a row
@@ -26,7 +28,8 @@ class BatchSource {
  public:
   // `class_set` is empty without prior preservation; with it a batch has twice the rows.
   BatchSource(ExampleSet instance_set, std::optional<ExampleSet> class_set, uint64_t seed,
-              int64_t batch_size, double scaling_factor, int64_t num_train_timesteps);
+              int64_t batch_size, double scaling_factor, int64_t num_train_timesteps,
+              const NoiseOptions& noise = {}, const TimestepOptions& timesteps = {});
 
   TrainingBatch batch(int64_t micro_step) const;
   // Examples of one pass over the instance pictures.
@@ -47,7 +50,8 @@ class BatchSource {
   uint64_t seed_;
   int64_t batch_size_;
   double scaling_factor_;
-  int64_t num_train_timesteps_;
+  NoiseOptions noise_;
+  TimestepDraws timesteps_;
 };
 
 }  // namespace dorabooth

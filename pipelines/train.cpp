@@ -14,6 +14,7 @@
 #include "pipelines/parts/divergence_watch.h"
 #include "pipelines/parts/process_memory.h"
 #include "pipelines/parts/step_meter.h"
+#include "pipelines/parts/trainer_options.h"
 #include "pipelines/parts/training_previews.h"
 #include "pipelines/parts/training_run.h"
 #include "pipelines/parts/training_text.h"
@@ -29,31 +30,6 @@ namespace fs = std::filesystem;
 using nlohmann::json;
 
 namespace {
-
-ModelOptions model_options_of(const TrainConfig& config) {
-  ModelOptions options = config;
-  options.dtype = config.mixed_precision == "no" ? "fp32" : config.mixed_precision;
-  return options;
-}
-
-TrainerOptions trainer_options_of(const TrainConfig& config) {
-  TrainerOptions options;
-  options.optimizer = config.optimizer;
-  options.learning_rate = config.learning_rate;
-  options.text_encoder_lr = config.text_encoder_lr;
-  options.weight_decay = config.adam_weight_decay;
-  options.weight_decay_text_encoder = config.adam_weight_decay_text_encoder;
-  options.beta1 = config.adam_beta1;
-  options.beta2 = config.adam_beta2;
-  options.epsilon = config.adam_epsilon;
-  options.max_grad_norm = config.max_grad_norm;
-  options.prodigy_use_bias_correction = config.prodigy_use_bias_correction;
-  options.prodigy_safeguard_warmup = config.prodigy_safeguard_warmup;
-  options.scale_loss = config.mixed_precision == "fp16";
-  // Prodigy finds one rate for all parameters, as the scripts have it.
-  if (config.optimizer == "prodigy") options.text_encoder_lr = config.learning_rate;
-  return options;
-}
 
 class Run {
  public:
@@ -183,10 +159,12 @@ bool Run::prepare() {
   resume_ = find_resume_point(config_, log_);
   bundle_ = load_base(model_options_of(config_), log_);
   bundle_.unet->set_gradient_checkpointing(config_.gradient_checkpointing);
+  if (config_.rescale_betas_zero_snr) {
+    bundle_.scheduler.rescale_betas_zero_snr = true;
+    bundle_.scheduler.given.push_back("rescale_betas_zero_snr");
+  }
   schedule_.emplace(config_for_class(bundle_.scheduler, "DDPMScheduler"));
-  objective_.prediction_type = config_.prediction_type.value_or(bundle_.scheduler.prediction_type);
-  objective_.snr_gamma = config_.snr_gamma;
-  objective_.prior_loss_weight = config_.prior_loss_weight;
+  objective_ = objective_of(config_, bundle_.scheduler.prediction_type);
   make_trainers();
 
   ImageFolder of_class;
@@ -209,7 +187,8 @@ bool Run::prepare() {
   }
   batches_.emplace(std::move(*instance_set), std::move(class_set),
                    static_cast<uint64_t>(config_.seed), config_.train_batch_size,
-                   bundle_.vae->config().scaling_factor, schedule_->num_train_timesteps());
+                   bundle_.vae->config().scaling_factor, schedule_->num_train_timesteps(),
+                   noise_options_of(config_), timestep_options_of(config_));
   text_.emplace(bundle_, batches_->captions(), train_text_.size() < trainers_.size(),
                 static_cast<size_t>(config_.text_cache_mb) << 20, log_);
   watches_.assign(trainers_.size(), DivergenceWatch(untrained_loss()));
@@ -380,7 +359,8 @@ void Run::checkpoint(int64_t step) {
 void Run::save_final() {
   facts_.adapter_metadata["ss_steps"] = std::to_string(max_steps_);
   for (size_t i = 0; i < trainers_.size(); ++i) {
-    const AdapterTrainer& trainer = *trainers_[i];
+    AdapterTrainer& trainer = *trainers_[i];
+    const AdapterTrainer::Averages averages(trainer);
     const fs::path path =
         adapter_folder(config_.output_dir, trainers_, trainer) / "pytorch_lora_weights.safetensors";
     write_adapter_file(path, trainer.set().spec(), trainer.set().tensors(),

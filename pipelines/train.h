@@ -52,13 +52,38 @@ struct TrainConfig : ModelOptions {
   int64_t text_cache_mb = 256;
   double learning_rate = 1e-4;
   double text_encoder_lr = 5e-6;
+  std::optional<double> text_encoder_2_lr;
+  std::vector<std::string> learning_rate_pattern;  // "GLOB=factor"
+  double loraplus_lr_ratio = 1.0;
   std::string lr_scheduler = "constant";
   int64_t lr_warmup_steps = 500;
   int64_t lr_num_cycles = 1;
   double lr_power = 1.0;
-  std::optional<double> snr_gamma;
   std::optional<std::string> prediction_type;
+  std::string loss_type = "l2";
+  std::string huber_schedule = "snr";
+  double huber_c = 0.1;
+  std::optional<double> snr_gamma;
+  std::string snr_form = "add_one";
+  bool debiased_estimation_loss = false;
+  double noise_offset = 0.0;
+  double input_perturbation = 0.0;
+  int64_t multires_noise_iterations = 0;
+  double multires_noise_discount = 0.3;
+  bool rescale_betas_zero_snr = false;
+  std::string timestep_distribution = "uniform";
+  double logit_mean = 0.0;
+  double logit_std = 1.0;
+  int64_t min_timestep = 0;
+  int64_t max_timestep = 1000;
+  std::string timestep_bias_strategy = "none";
+  double timestep_bias_multiplier = 1.0;
+  int64_t timestep_bias_begin = 0;
+  int64_t timestep_bias_end = 1000;
+  double timestep_bias_portion = 0.25;
+
   std::string optimizer = "adamw";
+  bool use_8bit_adam = false;
   double adam_beta1 = 0.9;
   double adam_beta2 = 0.999;
   double adam_weight_decay = 1e-4;
@@ -67,6 +92,11 @@ struct TrainConfig : ModelOptions {
   double max_grad_norm = 1.0;
   bool prodigy_use_bias_correction = true;
   bool prodigy_safeguard_warmup = true;
+  double lion_beta2 = 0.99;
+  bool adafactor_scale_parameter = false;
+  bool adafactor_relative_step = false;
+  bool use_ema = false;
+  double ema_decay = 0.999;
 
   std::string output_dir = "lora-dreambooth-model";
   int64_t checkpointing_steps = 500;

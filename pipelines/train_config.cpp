@@ -107,6 +107,16 @@ void add_optimization_fields(FieldList<TrainConfig>& f) {
         "Peak learning rate of the text encoders' adapters.")
       .at_least(0)
       .at_most(1000);
+  f.add("text_encoder_2_lr", &TrainConfig::text_encoder_2_lr,
+        "Peak learning rate of the second text encoder's adapters; absent: text_encoder_lr.")
+      .at_least(0)
+      .at_most(1000);
+  f.add("learning_rate_pattern", &TrainConfig::learning_rate_pattern,
+        "GLOB=factor: the learning rate of modules with such a name (unet.down_blocks.1.*) times "
+        "this, repeatable; the last match counts.");
+  f.add("loraplus_lr_ratio", &TrainConfig::loraplus_lr_ratio,
+        "LoRA+ (Hayou et al. 2024): B learns this many times faster than A; 16 is usual.")
+      .above(0);
   f.add("lr_scheduler", &TrainConfig::lr_scheduler, "Learning rate over time.")
       .one_of({"constant", "constant_with_warmup", "linear", "cosine", "cosine_with_restarts",
                "polynomial"});
@@ -116,12 +126,10 @@ void add_optimization_fields(FieldList<TrainConfig>& f) {
   f.add("lr_num_cycles", &TrainConfig::lr_num_cycles, "Restarts of cosine_with_restarts.")
       .at_least(1);
   f.add("lr_power", &TrainConfig::lr_power, "Power of polynomial.").above(0);
-  f.add("snr_gamma", &TrainConfig::snr_gamma, "Min-SNR weighting (Hang et al. 2023); 5 is usual.")
-      .above(0);
-  f.add("prediction_type", &TrainConfig::prediction_type,
-        "Target of the UNet; absent: the base's own.")
-      .one_of({"epsilon", "v_prediction"});
-  f.add("optimizer", &TrainConfig::optimizer, "The optimizer.").one_of({"adamw", "prodigy"});
+  f.add("optimizer", &TrainConfig::optimizer, "The optimizer.")
+      .one_of({"adamw", "prodigy", "lion", "adafactor", "adamw_schedule_free"});
+  f.add("use_8bit_adam", &TrainConfig::use_8bit_adam,
+        "adamw: moments in 8 bits (as bitsandbytes), a quarter of their memory.");
   f.add("adam_beta1", &TrainConfig::adam_beta1, "First moment's decay.").at_least(0).at_most(1);
   f.add("adam_beta2", &TrainConfig::adam_beta2, "Second moment's decay.").at_least(0).at_most(1);
   f.add("adam_weight_decay", &TrainConfig::adam_weight_decay,
@@ -136,9 +144,82 @@ void add_optimization_fields(FieldList<TrainConfig>& f) {
         "Prodigy: Adam's bias correction.");
   f.add("prodigy_safeguard_warmup", &TrainConfig::prodigy_safeguard_warmup,
         "Prodigy: keep the warm-up's learning rate out of the estimate.");
+  f.add("lion_beta2", &TrainConfig::lion_beta2,
+        "Lion: decay of its momentum; adam_beta1 is the share of it in a step.")
+      .at_least(0)
+      .at_most(1);
+  f.add("adafactor_scale_parameter", &TrainConfig::adafactor_scale_parameter,
+        "Adafactor: steps in units of the parameter's root mean square.");
+  f.add("adafactor_relative_step", &TrainConfig::adafactor_relative_step,
+        "Adafactor: step size by 1/sqrt(step) instead of the learning rate.");
+  f.add("use_ema", &TrainConfig::use_ema,
+        "Exports and previews take an exponential moving average of the adapter.");
+  f.add("ema_decay", &TrainConfig::ema_decay,
+        "Its decay a step, less in the first ones: (1 + step)/(10 + step).")
+      .at_least(0)
+      .at_most(1);
   f.add("max_grad_norm", &TrainConfig::max_grad_norm,
         "Gradients of one adapter are scaled down to this total norm; 0: never.")
       .at_least(0);
+}
+
+void add_objective_fields(FieldList<TrainConfig>& f) {
+  f.group("Objective");
+  f.add("prediction_type", &TrainConfig::prediction_type,
+        "Target of the UNet; absent: the base's own.")
+      .one_of({"epsilon", "v_prediction"});
+  f.add("loss_type", &TrainConfig::loss_type,
+        "Squared error, or pseudo-Huber in one of two scales.")
+      .one_of({"l2", "huber", "smooth_l1"});
+  f.add("huber_schedule", &TrainConfig::huber_schedule,
+        "How Huber's threshold follows the timestep.")
+      .one_of({"constant", "exponential", "snr"});
+  f.add("huber_c", &TrainConfig::huber_c, "Huber's threshold, or its value at the noisy end.")
+      .above(0);
+  f.add("snr_gamma", &TrainConfig::snr_gamma, "Min-SNR weighting (Hang et al. 2023); 5 is usual.")
+      .above(0);
+  f.add("snr_form", &TrainConfig::snr_form,
+        "Min-SNR of v prediction: the scripts' weight plus 1, or the paper's over snr + 1.")
+      .one_of({"add_one", "paper"});
+  f.add("debiased_estimation_loss", &TrainConfig::debiased_estimation_loss,
+        "Weight 1/sqrt(snr) (Yu et al. 2023).");
+  f.add("noise_offset", &TrainConfig::noise_offset,
+        "One more normal value a channel times this, so that the mean colour can move; 0.05 is "
+        "usual.")
+      .at_least(0);
+  f.add("input_perturbation", &TrainConfig::input_perturbation,
+        "Noise on the noise that the sample gets, not on the target (Ning et al. 2023); 0.1 is "
+        "usual.")
+      .at_least(0);
+  f.add("multires_noise_iterations", &TrainConfig::multires_noise_iterations,
+        "Coarser levels added to the noise (Whitaker 2023); 6 is usual, 0: none.")
+      .at_least(0)
+      .at_most(20);
+  f.add("multires_noise_discount", &TrainConfig::multires_noise_discount,
+        "Weight of a level over the one below.")
+      .at_least(0)
+      .at_most(1);
+  f.add("rescale_betas_zero_snr", &TrainConfig::rescale_betas_zero_snr,
+        "Train on the schedule rescaled to zero terminal SNR (Lin et al. 2023).");
+  f.add("timestep_distribution", &TrainConfig::timestep_distribution, "How timesteps are drawn.")
+      .one_of({"uniform", "logit_normal"});
+  f.add("logit_mean", &TrainConfig::logit_mean, "logit_normal: mean of the logit.");
+  f.add("logit_std", &TrainConfig::logit_std, "logit_normal: spread of the logit.").above(0);
+  f.add("min_timestep", &TrainConfig::min_timestep, "Smallest timestep that is drawn.").at_least(0);
+  f.add("max_timestep", &TrainConfig::max_timestep, "Timesteps below this are drawn.").at_least(1);
+  f.add("timestep_bias_strategy", &TrainConfig::timestep_bias_strategy,
+        "Which timesteps are drawn timestep_bias_multiplier times as often.")
+      .one_of({"none", "earlier", "later", "range"});
+  f.add("timestep_bias_multiplier", &TrainConfig::timestep_bias_multiplier, "How much more often.")
+      .at_least(0);
+  f.add("timestep_bias_begin", &TrainConfig::timestep_bias_begin, "range: its first timestep.")
+      .at_least(0);
+  f.add("timestep_bias_end", &TrainConfig::timestep_bias_end, "range: the timestep after its last.")
+      .at_least(0);
+  f.add("timestep_bias_portion", &TrainConfig::timestep_bias_portion,
+        "earlier, later: share of the timesteps.")
+      .at_least(0)
+      .at_most(1);
 }
 
 void add_output_fields(FieldList<TrainConfig>& f) {
@@ -184,6 +265,7 @@ const FieldList<TrainConfig>& train_fields() {
     add_data_fields(f);
     add_adapter_fields(f);
     add_optimization_fields(f);
+    add_objective_fields(f);
     add_output_fields(f);
     return f;
   }();

@@ -3,6 +3,7 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "pipelines/parts/tensor_store.h"
@@ -14,30 +15,62 @@ namespace {
 
 constexpr const char* kParameterPrefix = "parameter/";
 constexpr const char* kOptimizerPrefix = "optimizer/";
+constexpr const char* kAveragePrefix = "average/";
+constexpr const char* kAveragedSteps = "averaged_steps";
 constexpr const char* kLossScale = "loss_scale";
 
 // torch.amp.GradScaler's defaults.
 constexpr double kFirstLossScale = 65536.0;
 constexpr int64_t kStepsUntilGrowth = 2000;
 
+double rate_of(const std::string& component, const TrainerOptions& options) {
+  if (component == "text_encoder") return options.text_encoder_lr;
+  return component == "text_encoder_2" ? options.text_encoder_2_lr : options.learning_rate;
+}
+
+// One group a component, and further ones where a pattern or LoRA+ gives another rate.
 std::vector<ParameterGroup> groups_of(const AdapterSet& set, const TrainerOptions& options) {
-  std::vector<ParameterGroup> groups = {
-      {"unet", {}, options.learning_rate, options.weight_decay},
-      {"text_encoder", {}, options.text_encoder_lr, options.weight_decay_text_encoder},
-      {"text_encoder_2", {}, options.text_encoder_lr, options.weight_decay_text_encoder}};
+  std::map<std::pair<std::string, double>, ParameterGroup> groups;
   for (const AdapterParameter& parameter : set.parameters()) {
     const std::string component = parameter.module.substr(0, parameter.module.find('.'));
-    for (ParameterGroup& group : groups) {
-      if (group.name == component) group.parameters.emplace_back(parameter.name, parameter.value);
-    }
+    double factor = pattern_value(options.learning_rate_pattern, parameter.module, 1.0,
+                                  "learning_rate_pattern");
+    if (parameter.name.ends_with(".B")) factor *= options.loraplus_lr_ratio;
+    ParameterGroup& group = groups[{component, factor}];
+    group.name = factor == 1.0 ? component : concat(component, " at ", factor);
+    group.learning_rate = rate_of(component, options) * factor;
+    group.weight_decay =
+        component == "unet" ? options.weight_decay : options.weight_decay_text_encoder;
+    group.parameters.emplace_back(parameter.name, parameter.value);
   }
-  std::erase_if(groups, [](const ParameterGroup& group) { return group.parameters.empty(); });
-  return groups;
+  std::vector<ParameterGroup> result;
+  for (auto& [key, group] : groups) result.push_back(std::move(group));
+  // The UNet first, as parameters lie in files of older runs.
+  std::stable_sort(result.begin(), result.end(), [](const auto& a, const auto& b) {
+    return a.name.starts_with("unet") && !b.name.starts_with("unet");
+  });
+  return result;
 }
 
 std::unique_ptr<Optimizer> make_optimizer(const AdapterSet& set, const TrainerOptions& options) {
+  std::vector<ParameterGroup> groups = groups_of(set, options);
   if (options.optimizer == "adamw") {
-    return make_adamw(groups_of(set, options), {options.beta1, options.beta2, options.epsilon});
+    const AdamWOptions adamw{options.beta1, options.beta2, options.epsilon};
+    return options.use_8bit_adam ? make_adamw_8bit(std::move(groups), adamw)
+                                 : make_adamw(std::move(groups), adamw);
+  }
+  if (options.optimizer == "lion") {
+    return make_lion(std::move(groups), {options.beta1, options.lion_beta2});
+  }
+  if (options.optimizer == "adamw_schedule_free") {
+    return make_schedule_free_adamw(std::move(groups),
+                                    {options.beta1, options.beta2, options.epsilon});
+  }
+  if (options.optimizer == "adafactor") {
+    AdafactorOptions adafactor;
+    adafactor.scale_parameter = options.adafactor_scale_parameter;
+    adafactor.relative_step = options.adafactor_relative_step;
+    return make_adafactor(std::move(groups), adafactor);
   }
   if (options.optimizer == "prodigy") {
     ProdigyOptions prodigy;
@@ -46,7 +79,7 @@ std::unique_ptr<Optimizer> make_optimizer(const AdapterSet& set, const TrainerOp
     prodigy.epsilon = options.epsilon;
     prodigy.use_bias_correction = options.prodigy_use_bias_correction;
     prodigy.safeguard_warmup = options.prodigy_safeguard_warmup;
-    return make_prodigy(groups_of(set, options), prodigy);
+    return make_prodigy(std::move(groups), prodigy);
   }
   fail("unknown optimizer '", options.optimizer, "'");
 }
@@ -59,7 +92,13 @@ AdapterTrainer::AdapterTrainer(std::string name, AdapterSet set, const TrainerOp
       max_grad_norm_(options.max_grad_norm),
       scales_loss_(options.scale_loss),
       loss_scale_(options.scale_loss ? kFirstLossScale : 1.0),
-      optimizer_(make_optimizer(set_, options)) {
+      optimizer_(make_optimizer(set_, options)),
+      ema_decay_(options.ema_decay) {
+  if (ema_decay_) {
+    for (const AdapterParameter& parameter : set_.parameters()) {
+      moving_average_.push_back(parameter.value.detach().clone());
+    }
+  }
   set_.on_parameters_changed();
 }
 
@@ -75,6 +114,7 @@ double AdapterTrainer::step(double lr_factor) {
   const bool usable = std::isfinite(norm);
   if (usable) {
     optimizer_->step(lr_factor);
+    if (ema_decay_) update_moving_average();
     set_.on_parameters_changed();
   }
   optimizer_->zero_grad();
@@ -89,17 +129,74 @@ double AdapterTrainer::step(double lr_factor) {
   return norm;
 }
 
+// diffusers' EMAModel: the decay grows with the steps, or the start would weigh for ever.
+void AdapterTrainer::update_moving_average() {
+  at::NoGradGuard no_grad;
+  const auto step = static_cast<double>(averaged_steps_++);
+  const double decay = std::min(*ema_decay_, (1 + step) / (10 + step));
+  const auto parameters = set_.parameters();
+  for (size_t i = 0; i < parameters.size(); ++i) {
+    moving_average_[i].lerp_(parameters[i].value.detach(), 1 - decay);
+  }
+}
+
+void AdapterTrainer::use_averages(bool in_use) {
+  at::NoGradGuard no_grad;
+  if (optimizer_->averages()) {
+    optimizer_->use_average(in_use);
+  } else if (ema_decay_) {
+    const auto parameters = set_.parameters();
+    if (in_use) {
+      for (const AdapterParameter& parameter : parameters) {
+        training_.push_back(parameter.value.detach().clone());
+      }
+    }
+    const std::vector<at::Tensor>& values = in_use ? moving_average_ : training_;
+    for (size_t i = 0; i < parameters.size(); ++i) parameters[i].value.detach().copy_(values[i]);
+    if (!in_use) training_.clear();
+  } else {
+    return;
+  }
+  set_.on_parameters_changed();
+}
+
 void AdapterTrainer::save_state(const std::filesystem::path& file) const {
   std::map<std::string, at::Tensor> tensors;
   for (const AdapterParameter& parameter : set_.parameters()) {
     tensors[kParameterPrefix + parameter.name] = parameter.value;
   }
   for (const auto& [name, value] : optimizer_->state()) tensors[kOptimizerPrefix + name] = value;
+  if (ema_decay_) {
+    const auto parameters = set_.parameters();
+    for (size_t i = 0; i < parameters.size(); ++i) {
+      tensors[kAveragePrefix + parameters[i].name] = moving_average_[i];
+    }
+    tensors[kAveragedSteps] = at::tensor({averaged_steps_}, at::dtype(at::kLong));
+  }
   if (scales_loss_) {
     tensors[kLossScale] =
         at::tensor({loss_scale_, static_cast<double>(good_steps_)}, at::dtype(at::kDouble));
   }
   write_tensors(file, tensors, {});
+}
+
+// Takes its tensors out of the map.
+void AdapterTrainer::load_moving_average(const std::filesystem::path& file,
+                                         std::map<std::string, at::Tensor>* tensors) {
+  const auto take = [&](const std::string& name) {
+    const auto node = tensors->extract(name);
+    if (node.empty()) fail(file.string(), ": no ", name);
+    return node.mapped();
+  };
+  const auto parameters = set_.parameters();
+  for (size_t i = 0; i < parameters.size(); ++i) {
+    const at::Tensor value = take(kAveragePrefix + parameters[i].name);
+    if (value.sizes() != parameters[i].value.sizes()) {
+      fail(file.string(), ": the average of ", parameters[i].name, " has another shape");
+    }
+    moving_average_[i].copy_(value);
+  }
+  averaged_steps_ = take(kAveragedSteps).item<int64_t>();
 }
 
 void AdapterTrainer::load_state(const std::filesystem::path& file) {
@@ -126,6 +223,7 @@ void AdapterTrainer::load_state(const std::filesystem::path& file) {
     good_steps_ = static_cast<int64_t>(found->second[1].item<double>());
     tensors.erase(found);
   }
+  if (ema_decay_) load_moving_average(file, &tensors);
   std::map<std::string, at::Tensor> state;
   for (const auto& [name, value] : tensors) {
     const std::string prefix = kOptimizerPrefix;

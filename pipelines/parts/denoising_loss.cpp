@@ -16,7 +16,8 @@ at::Tensor denoising_loss(const UNet& unet, const Ddpm& schedule, const Training
   const at::Tensor timesteps = batch.timesteps.to(device);
   UNetInputs inputs;
   // Noised in fp32; the UNet casts to its own dtype.
-  inputs.sample = schedule.add_noise(latents, noise, timesteps);
+  inputs.sample = schedule.add_noise(
+      latents, batch.input_noise.defined() ? batch.input_noise.to(device) : noise, timesteps);
   inputs.timesteps = timesteps;
   inputs.encoder_hidden_states = embeds.prompt_embeds;
   inputs.text_embeds = embeds.pooled;

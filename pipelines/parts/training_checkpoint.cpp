@@ -170,6 +170,7 @@ fs::path write_checkpoint(const TrainConfig& config, int64_t step, const Trainer
     fs::create_directories(temporary);
     for (const auto& trainer : trainers) {
       trainer->save_state(temporary / state_file_of(*trainer));
+      const AdapterTrainer::Averages averages(*trainer);
       write_adapter_file(
           adapter_folder(temporary, trainers, *trainer) / "pytorch_lora_weights.safetensors",
           trainer->set().spec(), trainer->set().tensors(), facts.adapter_metadata);

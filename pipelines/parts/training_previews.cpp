@@ -91,6 +91,7 @@ void draw_previews(const TrainConfig& config, const SdxlBundle& bundle, const Tr
   for (size_t column = 0; column < trainers.size(); ++column) {
     AdapterTrainer& trainer = *trainers[column];
     trainer.set().set_training(false, 0, 0);
+    const AdapterTrainer::Averages averages(trainer);
     const AttachScope scope = trainer.set().attach();
     try {
       const Conditioning conditioning =

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "pipelines/parts/trainer_options.h"
 #include "src/base/atomic_file.h"
 #include "src/base/error.h"
 #include "src/base/hash.h"
@@ -96,6 +97,7 @@ void check_train_config(const TrainConfig& config) {
     throw UsageError(concat("--resolution: want a multiple of 8, got ", config.resolution));
   }
   lr_schedule_of(config, 1).factor(config.lr_warmup_steps + 1, config.learning_rate);
+  check_trainer_options(config);
   adapter_specs(config);
 }
 

@@ -14,23 +14,6 @@ namespace dorabooth {
 
 namespace {
 
-// The value of the last "GLOB=value" entry that matches; `fallback` if none does.
-double pattern_value(const std::vector<std::string>& patterns, const std::string& module,
-                     double fallback, const char* field) {
-  double value = fallback;
-  for (const std::string& entry : patterns) {
-    const size_t equals = entry.rfind('=');
-    char* end = nullptr;
-    const double number =
-        equals == std::string::npos ? 0 : std::strtod(entry.c_str() + equals + 1, &end);
-    if (equals == std::string::npos || *end != '\0' || !(number > 0)) {
-      throw UsageError(concat(field, ": want GLOB=positive number, got '", entry, "'"));
-    }
-    if (module_matches(entry.substr(0, equals), module)) value = number;
-  }
-  return value;
-}
-
 bool any_matches(const std::vector<std::string>& patterns, const std::string& module) {
   return std::any_of(patterns.begin(), patterns.end(),
                      [&](const std::string& pattern) { return module_matches(pattern, module); });
@@ -46,6 +29,22 @@ void forget_lora_scales(AdapterSpec& spec) {
 }
 
 }  // namespace
+
+double pattern_value(const std::vector<std::string>& patterns, const std::string& module,
+                     double fallback, const char* field) {
+  double value = fallback;
+  for (const std::string& entry : patterns) {
+    const size_t equals = entry.rfind('=');
+    char* end = nullptr;
+    const double number =
+        equals == std::string::npos ? 0 : std::strtod(entry.c_str() + equals + 1, &end);
+    if (equals == std::string::npos || *end != '\0' || !(number > 0)) {
+      throw UsageError(concat(field, ": want GLOB=positive number, got '", entry, "'"));
+    }
+    if (module_matches(entry.substr(0, equals), module)) value = number;
+  }
+  return value;
+}
 
 int64_t AdapterSpec::rank_of(const std::string& module) const {
   if (trains_magnitude_only(module)) return 0;

@@ -11,6 +11,11 @@
 
 namespace dorabooth {
 
+// The value of the last "GLOB=value" entry that matches `module`; `fallback` if none does. Throws
+// UsageError naming `field` for an entry that is not one.
+double pattern_value(const std::vector<std::string>& patterns, const std::string& module,
+                     double fallback, const char* field);
+
 struct AdapterSpec {
   std::string kind = "lora";  // "lora", "dora", "vera" or "dvora"
   int64_t rank = 4;

@@ -1,11 +1,19 @@
-// Mean squared errors and their combination.
+// Errors by sample and their combination.
 #include "src/objective/loss.h"
 
 #include <ATen/ATen.h>
 
+#include <cmath>
+
 #include "src/base/error.h"
 
 namespace dorabooth {
+
+namespace {
+
+constexpr double kLargestSnr = 1000.0;
+
+}  // namespace
 
 at::Tensor mse_by_sample(const at::Tensor& prediction, const at::Tensor& target) {
   if (prediction.sizes() != target.sizes() || prediction.dim() < 2) {
@@ -15,15 +23,53 @@ at::Tensor mse_by_sample(const at::Tensor& prediction, const at::Tensor& target)
   return (prediction.to(at::kFloat) - target.to(at::kFloat)).square().flatten(1).mean(1);
 }
 
-at::Tensor weighted_mse(const at::Tensor& prediction, const at::Tensor& target,
-                        const at::Tensor& weights) {
-  const at::Tensor errors = mse_by_sample(prediction, target);
+at::Tensor huber_thresholds(const ErrorForm& form, const Ddpm& ddpm, const at::Tensor& timesteps) {
+  const double c = form.huber_c;
+  if (!(c > 0)) fail("huber_c must be above 0, got ", c);
+  const at::Tensor ones = at::ones({timesteps.size(0)}, at::kFloat);
+  if (form.huber_schedule == "constant") return ones * c;
+  if (form.huber_schedule == "exponential") {
+    const double rate = -std::log(c) / static_cast<double>(ddpm.num_train_timesteps());
+    return (timesteps.cpu().to(at::kFloat) * -rate).exp();
+  }
+  if (form.huber_schedule != "snr") {
+    fail("huber_schedule '", form.huber_schedule, "' is not one of constant, exponential, snr");
+  }
+  const at::Tensor sigma = ddpm.snr(timesteps).cpu().reciprocal().sqrt();
+  return (1 - c) / (1 + sigma).square() + c;
+}
+
+at::Tensor error_by_sample(const ErrorForm& form, const Ddpm& ddpm, const at::Tensor& prediction,
+                           const at::Tensor& target, const at::Tensor& timesteps) {
+  if (form.loss_type == "l2") return mse_by_sample(prediction, target);
+  const bool huber = form.loss_type == "huber";
+  if (!huber && form.loss_type != "smooth_l1") {
+    fail("loss_type '", form.loss_type, "' is not one of l2, huber, smooth_l1");
+  }
+  if (prediction.sizes() != target.sizes() || prediction.dim() < 2) {
+    fail("the prediction has shape ", shape_text(prediction.sizes().vec()), ", its target ",
+         shape_text(target.sizes().vec()));
+  }
+  std::vector<int64_t> row(static_cast<size_t>(prediction.dim()), 1);
+  row[0] = -1;
+  const at::Tensor c = huber_thresholds(form, ddpm, timesteps).to(prediction.device()).view(row);
+  const at::Tensor d = prediction.to(at::kFloat) - target.to(at::kFloat);
+  const at::Tensor error = 2 * ((d.square() + c.square()).sqrt() - c);
+  return (huber ? c * error : error).flatten(1).mean(1);
+}
+
+at::Tensor weighted_mean(const at::Tensor& errors, const at::Tensor& weights) {
   if (!weights.defined()) return errors.mean();
   if (weights.sizes() != errors.sizes()) {
     fail("loss weights have shape ", shape_text(weights.sizes().vec()), ", want one for each of ",
          errors.size(0), " rows");
   }
   return (errors * weights).mean();
+}
+
+at::Tensor weighted_mse(const at::Tensor& prediction, const at::Tensor& target,
+                        const at::Tensor& weights) {
+  return weighted_mean(mse_by_sample(prediction, target), weights);
 }
 
 TrainingLoss training_loss(const ObjectiveConfig& config, const Ddpm& ddpm,
@@ -35,19 +81,25 @@ TrainingLoss training_loss(const ObjectiveConfig& config, const Ddpm& ddpm,
     fail("a batch of ", prediction.size(0), " rows with ", class_rows, " class rows and ",
          timesteps.numel(), " timesteps has no loss");
   }
+  const at::Tensor errors = error_by_sample(config.error, ddpm, prediction, target, timesteps);
+  at::Tensor snr;
+  if (config.snr_gamma || config.debiased_estimation) {
+    snr = ddpm.snr(timesteps.slice(0, 0, instance_rows));
+  }
   at::Tensor weights;
   if (config.snr_gamma) {
-    weights = min_snr_weights(ddpm.snr(timesteps.slice(0, 0, instance_rows)), *config.snr_gamma,
-                              config.prediction_type, config.snr_form)
-                  .to(prediction.device());
+    weights = min_snr_weights(snr, *config.snr_gamma, config.prediction_type, config.snr_form);
   }
+  if (config.debiased_estimation) {
+    const at::Tensor debiased = snr.clamp_max(kLargestSnr).rsqrt();
+    weights = weights.defined() ? weights * debiased : debiased;
+  }
+  if (weights.defined()) weights = weights.to(prediction.device());
   TrainingLoss loss;
-  loss.instance = weighted_mse(prediction.slice(0, 0, instance_rows),
-                               target.slice(0, 0, instance_rows), weights);
+  loss.instance = weighted_mean(errors.slice(0, 0, instance_rows), weights);
   loss.total = loss.instance;
   if (class_rows > 0) {
-    loss.prior =
-        weighted_mse(prediction.slice(0, instance_rows), target.slice(0, instance_rows), {});
+    loss.prior = errors.slice(0, instance_rows).mean();
     loss.total = loss.instance + config.prior_loss_weight * loss.prior;
   }
   return loss;

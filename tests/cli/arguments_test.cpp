@@ -187,9 +187,9 @@ TEST(ForeignFlags, HarmlessOnesAreAcceptedWithANote) {
 }
 
 TEST(ForeignFlags, OnesThatChangeTheResultAreRefused) {
-  EXPECT_THROW(train_of({"--use_8bit_adam"}), UsageError);
-  EXPECT_THROW(train_of({"--noise_offset", "0.1"}), UsageError);
-  EXPECT_TRUE(notes_of({"--noise_offset", "0"}).empty());
+  EXPECT_THROW(train_of({"--use_blora"}), UsageError);
+  EXPECT_THROW(train_of({"--train_text_encoder_frac", "0.5"}), UsageError);
+  EXPECT_TRUE(notes_of({"--train_text_encoder_frac", "1"}).empty());
   EXPECT_EQ(train_of({"--optimizer", "AdamW"}).optimizer, "adamw");
 }
 

@@ -1,4 +1,5 @@
 // What the program says to wrong flags, files and folders: one sentence, and the exit status.
+#include <dlfcn.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -125,10 +126,32 @@ TEST(Program, RefusesADeviceThatIsNotThere) {
   EXPECT_TRUE(contains(odd.errors, "tpu")) << odd.errors;
 }
 
+TEST(Program, SaysInOneSentenceThatCudaHasNoDriver) {
+  if (dlopen("libcuda.so.1", RTLD_NOW) != nullptr) GTEST_SKIP() << "there is an NVIDIA driver";
+  const TemporaryFolder folder;
+  const std::string out = (folder.path() / "out").string();
+  const std::string base = source_dir() / "assets" / "base";
+  for (const std::vector<std::string>& words : std::vector<std::vector<std::string>>{
+           {"train", "--config", "configs/quickstart.json", "--output_dir", out},
+           {"sample", "--pretrained_model_name_or_path", base, "--prompt", "a", "--output_dir",
+            out},
+           {"bench", "step", "--rounds", "1"}}) {
+    std::vector<std::string> asking = words;
+    asking.insert(asking.end(), {"--device", "cuda"});
+    const Outcome outcome = run(asking);
+    EXPECT_EQ(outcome.status, 1) << words[0];
+    EXPECT_TRUE(contains(last_line(outcome.errors),
+                         "--device cuda: CUDA cannot be used: there is "
+                         "no NVIDIA driver (libcuda.so.1)"))
+        << outcome.errors;
+    EXPECT_TRUE(outcome.out.empty()) << outcome.out;
+  }
+}
+
 TEST(Program, AcceptsTheScriptsFlagsWithANoteOrRefusesThem) {
-  const Outcome refused = train_with({"--use_8bit_adam"});
+  const Outcome refused = train_with({"--use_blora"});
   EXPECT_EQ(refused.status, 2);
-  EXPECT_TRUE(contains(refused.errors, "--use_8bit_adam")) << refused.errors;
+  EXPECT_TRUE(contains(refused.errors, "--use_blora")) << refused.errors;
   EXPECT_EQ(train_with({"--dataloader_num_workers", "4", "--print_config"}).status, 0);
 }
 

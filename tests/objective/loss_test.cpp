@@ -67,6 +67,51 @@ TEST(Loss, OtherShapesAreRefused) {
   EXPECT_THROW(weighted_mse(at::zeros({2, 3}), at::zeros({2, 3}), at::ones({3})), Error);
 }
 
+// snr of three_steps: 0.8/0.2, 0.4/0.6 and what its third step has.
+TEST(Huber, ThresholdsFollowTheirSchedule) {
+  const Ddpm ddpm = three_steps();
+  const at::Tensor timesteps = at::tensor(std::vector<int64_t>{0, 1});
+  expect_values(huber_thresholds({"huber", "constant", 0.1}, ddpm, timesteps), {0.1f, 0.1f});
+  // exp(ln(0.1)/3 · t)
+  expect_values(huber_thresholds({"huber", "exponential", 0.1}, ddpm, timesteps),
+                {1.0f, std::pow(0.1f, 1.0f / 3)});
+  const auto by_snr = [](double snr) {
+    const double sigma = std::sqrt(1 / snr);
+    return static_cast<float>(0.9 / ((1 + sigma) * (1 + sigma)) + 0.1);
+  };
+  expect_values(huber_thresholds({"huber", "snr", 0.1}, ddpm, timesteps),
+                {by_snr(4), by_snr(0.4 / 0.6)});
+  EXPECT_THROW(huber_thresholds({"huber", "linear", 0.1}, ddpm, timesteps), Error);
+  EXPECT_THROW(huber_thresholds({"huber", "constant", 0}, ddpm, timesteps), Error);
+}
+
+TEST(Huber, IsASquareNearZeroAndALineFarAway) {
+  const Ddpm ddpm = three_steps();
+  const at::Tensor timesteps = at::tensor(std::vector<int64_t>{0, 1});
+  const at::Tensor prediction = rows({0.001f, 100}, 1);
+  const at::Tensor target = at::zeros({2, 1});
+  const float c = 0.5f;
+  const auto distance = [&](double d) { return static_cast<float>(std::sqrt(d * d + 0.25) - 0.5); };
+  expect_values(error_by_sample({"huber", "constant", 0.5}, ddpm, prediction, target, timesteps),
+                {2 * c * distance(0.001), 2 * c * distance(100)});
+  expect_values(
+      error_by_sample({"smooth_l1", "constant", 0.5}, ddpm, prediction, target, timesteps),
+      {2 * distance(0.001), 2 * distance(100)});
+  expect_values(error_by_sample({"l2", "constant", 0.5}, ddpm, prediction, target, timesteps),
+                {1e-6f, 1e4f});
+  EXPECT_THROW(error_by_sample({"l1", "snr", 0.1}, ddpm, prediction, target, timesteps), Error);
+}
+
+TEST(TrainingLoss, DebiasedWeightsAreTheRootOfOneOverSnr) {
+  ObjectiveConfig config;
+  config.debiased_estimation = true;
+  const at::Tensor timesteps = at::tensor(std::vector<int64_t>{0, 1});
+  const TrainingLoss loss =
+      training_loss(config, three_steps(), rows({1, 1}, 1), at::zeros({2, 1}), timesteps, 0);
+  expect_values(loss.total,
+                {static_cast<float>((1 / std::sqrt(4.0) + 1 / std::sqrt(0.4 / 0.6)) / 2)});
+}
+
 TEST(MinSnr, CapsTheWeightOfEasyTimesteps) {
   const at::Tensor snr = at::tensor(std::vector<float>{20, 5, 0.5, 0});
   expect_values(min_snr_weights(snr, 5, "epsilon", SnrForm::kAddOne), {0.25, 1, 1, 1});

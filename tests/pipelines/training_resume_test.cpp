@@ -61,6 +61,32 @@ TEST_F(TrainingResume, AlsoWithTextEncodersAndPriorPreservation) {
   expect_resumed_equals_whole(2);
 }
 
+TEST_F(TrainingResume, AlsoWithEveryOtherOptimizer) {
+  for (const char* optimizer : {"lion", "adafactor", "adamw_schedule_free", "8bit"}) {
+    SCOPED_TRACE(optimizer);
+    config_.use_8bit_adam = std::string(optimizer) == "8bit";
+    config_.optimizer = config_.use_8bit_adam ? "adamw" : optimizer;
+    config_.max_train_steps = 3;
+    expect_resumed_equals_whole(2);
+    fs::remove_all(folder_.path() / "whole");
+    fs::remove_all(folder_.path() / "parts");
+  }
+}
+
+TEST_F(TrainingResume, AlsoWithAMovingAverageAndUnusualNoise) {
+  config_.use_ema = true;
+  config_.noise_offset = 0.05;
+  config_.input_perturbation = 0.1;
+  config_.multires_noise_iterations = 3;
+  config_.timestep_bias_strategy = "later";
+  config_.timestep_bias_multiplier = 3;
+  config_.loss_type = "huber";
+  config_.debiased_estimation_loss = true;
+  config_.rescale_betas_zero_snr = true;
+  config_.prediction_type = "v_prediction";
+  expect_resumed_equals_whole(2);
+}
+
 TEST_F(TrainingResume, AlsoWithProdigyAndAnFp16Base) {
   config_.optimizer = "prodigy";
   config_.learning_rate = 1.0;

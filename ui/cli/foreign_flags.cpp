@@ -61,7 +61,6 @@ const std::vector<ForeignFlag>& train_foreign_flags() {
        {"image", "file_name"}},
       {"image_interpolation_mode", true, kRefused, "pictures are resized by Lanczos", {"lanczos"}},
       {"lora_unet_blocks", true, kRefused, "choose modules by --target_modules", {"none"}},
-      {"noise_offset", true, kRefused, "there is no noise offset", {"0", "0.0"}},
       {"output_kohya_format", false, kRefused, "adapters are saved as diffusers saves them", {}},
       {"pretrained_vae_model_name_or_path",
        true,
@@ -82,7 +81,6 @@ const std::vector<ForeignFlag>& train_foreign_flags() {
        "the text encoders train to the end",
        {"1", "1.0"}},
       {"train_text_encoder_ti", false, kRefused, "there is no textual inversion", {}},
-      {"use_8bit_adam", false, kRefused, "optimizer state is fp32", {}},
       {"use_blora", false, kRefused, "choose modules by --target_modules", {}},
   };
   return flags;
