@@ -47,10 +47,13 @@ TEST_F(Fonts, DrawChineseJapaneseAndKoreanOrSayWhatIsMissing) {
   const bool installed = !installed_cjk_font().empty();
   for (const auto& [letter, text] : std::vector<std::pair<ImWchar, std::string>>{
            {u'猫', "一只猫"}, {u'の', "犬の写真"}, {u'개', "개 사진"}}) {
-    EXPECT_EQ(is_drawn(letter), installed) << text;
     const std::string note = missing_glyphs_note("a photo, " + text);
-    EXPECT_EQ(note.empty(), installed) << text;
-    EXPECT_EQ(note.find("fonts-noto-cjk") == std::string::npos, installed) << note;
+    EXPECT_EQ(note.empty(), is_drawn(letter)) << text;
+    EXPECT_EQ(note.find("fonts-noto-cjk") == std::string::npos, is_drawn(letter)) << note;
+    // A few fonts lack Korean.
+    if (letter != u'개') {
+      EXPECT_EQ(is_drawn(letter), installed) << text;
+    }
   }
 }
 

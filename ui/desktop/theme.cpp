@@ -53,7 +53,7 @@ void apply_theme(const std::string& theme, float scale) {
   const bool light = theme == "light";
   if (light) {
     ImGui::StyleColorsLight(&style);
-    color_style(style, {0.86F, 0.94F, 0.86F, 0.80F, 0.74F, 0.08F, 0.40F, 0.70F,
+    color_style(style, {0.80F, 0.94F, 0.87F, 0.81F, 0.74F, 0.08F, 0.40F, 0.70F,
                         ImVec4(0.10F, 0.40F, 0.75F, 1)});
   } else {
     ImGui::StyleColorsDark(&style);
@@ -62,6 +62,8 @@ void apply_theme(const std::string& theme, float scale) {
   }
   style.WindowRounding = style.ChildRounding = style.TabRounding = 0;
   style.FrameRounding = style.GrabRounding = style.PopupRounding = 3;
+  // White boxes on white would not be seen.
+  style.FrameBorderSize = light ? 1 : 0;
   style.FramePadding = {7, 4};
   style.ItemSpacing = {8, 6};
   style.WindowPadding = {10, 10};

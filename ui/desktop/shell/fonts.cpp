@@ -43,9 +43,12 @@ void load_fonts(const std::string& assets) {
     if (!fs::exists(path, ignored)) continue;
     ImFontConfig config;
     config.MergeMode = true;
+    // Their lines are higher than the text font's: at one height the letters would be smaller.
+    config.ExtraSizeScale = 1.25F;
     // A font with PostScript outlines in a collection may be one that ImGui cannot read.
     config.Flags |= ImFontFlags_NoLoadError;
-    if (atlas.AddFontFromFileTTF(path, 0, &config)) break;
+    ImFont* font = atlas.AddFontFromFileTTF(path, 0, &config);
+    if (font && font->IsGlyphInFont(u'한')) break;  // some have Chinese and Japanese only
   }
 }
 

@@ -68,7 +68,7 @@ class FormDrawing {
     if (ImGui::IsWindowFocused(ImGuiFocusedFlags_RootAndChildWindows) &&
         ImGui::IsKeyChordPressed(ImGuiMod_Ctrl | ImGuiKey_F))
       ImGui::SetKeyboardFocusHere();
-    if (ImGui::InputTextWithHint("##search", "Search the settings (Ctrl+F)", &search))
+    if (ImGui::InputTextWithHint("##search", "Search (Ctrl+F)", &search))
       actions_.add(FormAction(SearchForm{id_, search}));
     ImGui::SameLine();
     bool changed = state_.changed_only;
