@@ -70,14 +70,18 @@ Conv2d::Conv2d(int64_t in_channels, int64_t out_channels, Window window,
 }
 
 void Conv2d::on_assigned() {
-  const at::Tensor& weight = value("weight");
-  const bool is_placeholder = weight_ && weight_->is_packed() && weight.is_meta();
-  if (!is_placeholder) weight_ = c10::make_intrusive<ConvolutionWeight>(weight, window_);
+  at::Tensor& weight = parameters_["weight"];
+  // oneDNN's order of the weight, and LibTorch's for channels_last results.
+  if (weight.is_cpu()) weight = weight.contiguous(at::MemoryFormat::ChannelsLast);
+  if (!has_placeholder()) weight_ = c10::make_intrusive<ConvolutionWeight>(weight, window_);
   bias_ = value("bias");
 }
 
+// The weight was packed: its values are in weight_ alone.
+bool Conv2d::has_placeholder() const { return weight_ && value("weight").is_same(placeholder_); }
+
 void Conv2d::restore() {
-  if (weight_->is_packed()) assign("weight", weight_->plain());
+  if (has_placeholder()) assign("weight", weight_->plain());
 }
 
 at::Tensor Conv2d::forward(const at::Tensor& x) {
@@ -86,7 +90,7 @@ at::Tensor Conv2d::forward(const at::Tensor& x) {
     fail("convolution: want an input [batch,", weight.size(1), ",height,width], got ",
          shape_text(x.sizes().vec()));
   }
-  if (weight.requires_grad() && weight_->is_packed()) {
+  if (weight.requires_grad() && has_placeholder()) {
     fail("convolution: a weight that is to train must be taken from layer_parameters()");
   }
   const bool trains = weight.requires_grad() || bias_.requires_grad();
@@ -102,9 +106,10 @@ at::Tensor Conv2d::forward(const at::Tensor& x) {
 at::Tensor Conv2d::convolve(const at::Tensor& x, bool records) {
   const at::Tensor y =
       records ? FrozenConvolution::apply(x, bias_, weight_) : weight_->forward(x, bias_);
-  if (weight_->is_packed() && !value("weight").is_meta()) {
+  if (weight_->is_packed() && !has_placeholder()) {
     const at::Tensor& weight = value("weight");
-    assign("weight", at::empty(weight.sizes(), weight.options().device(at::kMeta)));
+    placeholder_ = at::empty(weight.sizes(), weight.options().device(at::kMeta));
+    assign("weight", placeholder_);
   }
   return y;
 }

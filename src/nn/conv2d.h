@@ -28,9 +28,11 @@ class Conv2d : public Layer {
 
  private:
   at::Tensor convolve(const at::Tensor& x, bool records);
+  bool has_placeholder() const;
 
   Window window_;
   c10::intrusive_ptr<ConvolutionWeight> weight_;
+  at::Tensor placeholder_;  // the parameter while the weight is packed
   at::Tensor bias_;
 };
 

@@ -15,9 +15,12 @@ namespace dorabooth::nn {
 namespace {
 
 // Output pixels of a batch up to which a weight is packed. Rearranging costs about as much as
-// computing 100 pixels in fp32 and 60 in bf16 (a third and a half of a call at 8x8), five times
+// computing 30 pixels in fp32 and 60 in bf16 (a third and a half of a call at 8x8), several times
 // that where the weight outgrows the caches; beyond 32x32 it is under 4 %.
 constexpr int64_t kMostPackedPixels = 1024;
+// A weight that trains through has two packed forms. In fp32, where smaller ones gain little, only
+// weights from this size are worth the second one's memory.
+constexpr size_t kLeastPackedBytesOfFp32 = size_t{3} << 20;
 
 using Lengths = c10::SymIntArrayRef;
 using Scalars = c10::List<std::optional<at::Scalar>>;
@@ -49,9 +52,7 @@ class Both {
   c10::SymInt lengths_[2];
 };
 
-bool pays(at::IntArrayRef output_sizes) {
-  return output_sizes[0] * output_sizes[2] * output_sizes[3] <= kMostPackedPixels;
-}
+at::Tensor by_pixels(const at::Tensor& x) { return x.contiguous(at::MemoryFormat::ChannelsLast); }
 
 bool onednn_serves(at::ScalarType type) {
   const at::Context& context = at::globalContext();
@@ -66,37 +67,59 @@ bool onednn_serves(at::ScalarType type) {
 }  // namespace
 
 ConvolutionWeight::ConvolutionWeight(at::Tensor weight, const Window& window)
-    : window_(window), plain_(std::move(weight)) {}
+    : window_(window),
+      bytes_(weight.nbytes()),
+      is_fp32_(weight.scalar_type() == at::kFloat),
+      plain_(std::move(weight)) {}
 
 bool ConvolutionWeight::serves(const at::Tensor& x, const at::Tensor& weight) {
   return x.is_cpu() && x.numel() > 0 && x.scalar_type() == weight.scalar_type() &&
          onednn_serves(x.scalar_type());
 }
 
-at::Tensor ConvolutionWeight::plain() const {
-  return plain_.defined() ? plain_ : forward_.to_dense();
+bool ConvolutionWeight::packs_for(at::IntArrayRef output_sizes) const {
+  return output_sizes[0] * output_sizes[2] * output_sizes[3] <= kMostPackedPixels &&
+         (!is_fp32_ || bytes_ >= kLeastPackedBytesOfFp32);
 }
 
-const at::Tensor& ConvolutionWeight::loose() {
-  if (!plain_.is_contiguous(at::MemoryFormat::ChannelsLast)) {
-    plain_ = plain_.contiguous(at::MemoryFormat::ChannelsLast);
+at::Tensor ConvolutionWeight::plain() const {
+  return plain_.defined() ? plain_ : forward_.value.to_dense();
+}
+
+const at::Tensor& ConvolutionWeight::unpacked() {
+  if (!plain_.defined()) {
+    plain_ = plain().contiguous(at::MemoryFormat::ChannelsLast);
+    forward_ = {};
+    backward_ = {};
   }
   return plain_;
 }
 
-void ConvolutionWeight::pack_forward(at::IntArrayRef x_sizes) {
-  const int64_t padding[] = {window_.padding, window_.padding};
-  const int64_t stride[] = {window_.stride, window_.stride};
-  forward_ = at::mkldnn_reorder_conv2d_weight(plain_.to_mkldnn(), padding, stride, /*dilation=*/1,
-                                              /*groups=*/1, x_sizes);
-  plain_ = at::Tensor();
+const at::Tensor& ConvolutionWeight::for_forward(at::IntArrayRef x_sizes,
+                                                 at::IntArrayRef output_sizes) {
+  if (!packs_for(output_sizes)) return unpacked();
+  if (!forward_.value.defined() || x_sizes != at::IntArrayRef(forward_.sizes)) {
+    const int64_t padding[] = {window_.padding, window_.padding};
+    const int64_t stride[] = {window_.stride, window_.stride};
+    forward_ = {at::mkldnn_reorder_conv2d_weight(plain().to_mkldnn(), padding, stride,
+                                                 /*dilation=*/1, /*groups=*/1, x_sizes),
+                x_sizes.vec()};
+    plain_ = at::Tensor();
+  }
+  return forward_.value;
 }
 
-void ConvolutionWeight::pack_backward(at::IntArrayRef dy_sizes, at::IntArrayRef output_padding) {
+const at::Tensor& ConvolutionWeight::for_backward(at::IntArrayRef dy_sizes,
+                                                  at::IntArrayRef output_padding) {
   static const auto pack = onednn<PackTransposed>("mkldnn::_reorder_convolution_transpose_weight");
-  backward_ = pack.call(plain(), Both(window_.padding), c10::fromIntArrayRefSlow(output_padding),
-                        Both(window_.stride), Both(1),
-                        /*groups=*/1, c10::fromIntArrayRefSlow(dy_sizes));
+  if (!packs_for(dy_sizes)) return unpacked();
+  if (!backward_.value.defined() || dy_sizes != at::IntArrayRef(backward_.sizes)) {
+    backward_ = {
+        pack.call(plain(), Both(window_.padding), c10::fromIntArrayRefSlow(output_padding),
+                  Both(window_.stride), Both(1), /*groups=*/1, c10::fromIntArrayRefSlow(dy_sizes)),
+        dy_sizes.vec()};
+  }
+  return backward_.value;
 }
 
 at::Tensor ConvolutionWeight::forward(const at::Tensor& x, const at::Tensor& bias) {
@@ -106,9 +129,10 @@ at::Tensor ConvolutionWeight::forward(const at::Tensor& x, const at::Tensor& bia
     return (length + 2 * window_.padding - window_.size) / window_.stride + 1;
   };
   const int64_t output_sizes[] = {x.size(0), 0, moves(x.size(2)), moves(x.size(3))};
-  if (!forward_.defined() && pays(output_sizes)) pack_forward(x.sizes());
-  return convolve.call(x, forward_.defined() ? forward_ : loose(), bias, Both(window_.padding),
-                       Both(window_.stride), Both(1), /*groups=*/1, "none", Scalars(), "");
+  return convolve
+      .call(by_pixels(x), for_forward(x.sizes(), output_sizes), bias, Both(window_.padding),
+            Both(window_.stride), Both(1), /*groups=*/1, "none", Scalars(), "")
+      .contiguous(at::MemoryFormat::ChannelsLast);  // one channel has both formats
 }
 
 at::Tensor ConvolutionWeight::backward(const at::Tensor& dy, at::IntArrayRef x_sizes) {
@@ -119,19 +143,19 @@ at::Tensor ConvolutionWeight::backward(const at::Tensor& dy, at::IntArrayRef x_s
     return x_sizes[axis] + 2 * window_.padding - window_.size - moves * window_.stride;
   };
   const int64_t output_padding[] = {missed(2), missed(3)};
-  const bool packs = pays(dy.sizes()) || !plain_.defined();
-  if (!backward_.defined() && packs) pack_backward(dy.sizes(), output_padding);
-  return convolve.call(dy, backward_.defined() ? backward_ : loose(), std::nullopt,
+  return convolve.call(by_pixels(dy), for_backward(dy.sizes(), output_padding), std::nullopt,
                        Both(window_.padding), c10::fromIntArrayRefSlow(output_padding),
                        Both(window_.stride), Both(1), /*groups=*/1, "none", Scalars(), "");
 }
 
 std::string convolution_rule() {
-  const auto way = [](at::ScalarType type) {
-    return onednn_serves(type) ? concat("oneDNN, packed up to ", kMostPackedPixels, " pixels")
-                               : std::string("at::conv2d");
+  const auto way = [](at::ScalarType type, const char* packed) {
+    return onednn_serves(type)
+               ? concat("oneDNN, ", packed, " packed up to ", kMostPackedPixels, " pixels")
+               : std::string("at::conv2d");
   };
-  return concat("fp32: ", way(at::kFloat), "; bf16: ", way(at::kBFloat16));
+  return concat("fp32: ", way(at::kFloat, "weights from 3 MiB"),
+                "; bf16: ", way(at::kBFloat16, "weights"));
 }
 
 }  // namespace dorabooth::nn

@@ -8,6 +8,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <string>
+#include <vector>
 
 namespace dorabooth::nn {
 
@@ -18,12 +19,12 @@ struct Window {
   int64_t padding = 1;
 };
 
-// Packs itself in the first call whose output is small enough for that to pay; the packed form then
-// replaces the plain one. Bits are the same packed or not, so that nothing depends on which calls
-// came before.
+// Packed for the sizes of a call where its output is small enough for that to pay, and anew for
+// other sizes; the packed form replaces the plain one. The form is a function of the sizes alone:
+// bits do not depend on which calls came before.
 class ConvolutionWeight : public torch::CustomClassHolder {
  public:
-  // weight [out, in, size, size].
+  // weight [out, in, size, size], channels_last for speed.
   ConvolutionWeight(at::Tensor weight, const Window& window);
 
   // Whether x [batch, in, h, w] goes this way.
@@ -34,19 +35,27 @@ class ConvolutionWeight : public torch::CustomClassHolder {
   // dy like forward's result -> the gradient of x, of the given sizes: a transposed convolution.
   at::Tensor backward(const at::Tensor& dy, at::IntArrayRef x_sizes);
 
-  bool is_packed() const { return forward_.defined(); }
+  bool is_packed() const { return forward_.value.defined(); }
   // The weight itself, bit for bit; a copy where it is packed.
   at::Tensor plain() const;
 
  private:
-  void pack_forward(at::IntArrayRef x_sizes);
-  void pack_backward(at::IntArrayRef dy_sizes, at::IntArrayRef output_padding);
-  const at::Tensor& loose();
+  struct Packed {
+    at::Tensor value;
+    std::vector<int64_t> sizes;  // of what it is multiplied with
+  };
+
+  bool packs_for(at::IntArrayRef output_sizes) const;
+  const at::Tensor& for_forward(at::IntArrayRef x_sizes, at::IntArrayRef output_sizes);
+  const at::Tensor& for_backward(at::IntArrayRef dy_sizes, at::IntArrayRef output_padding);
+  const at::Tensor& unpacked();
 
   Window window_;
-  at::Tensor plain_;  // channels_last once it was used; undefined where packed
-  at::Tensor forward_;
-  at::Tensor backward_;
+  size_t bytes_;
+  bool is_fp32_;
+  at::Tensor plain_;  // undefined where packed
+  Packed forward_;
+  Packed backward_;
 };
 
 // How convolutions are computed on this machine, beside dense_product_rule().
