@@ -1,14 +1,17 @@
-// The product is LibTorch's scaled_dot_product_attention, but for small bf16 ones on a CPU: its
-// fused backward pass there takes up to three times as long as plain products (measured at 64 to
-// 1024 tokens), while fp32 and large shapes are the fused kernel's. The rule looks at device,
-// dtype and shape alone, so that a recomputed segment repeats the bits of its first pass.
+// fp32 on a CPU with AVX-512 goes to head_attention.h, small bf16 products on a CPU to plain ones
+// (the backward pass of LibTorch's fused kernel takes up to three times as long there, measured at
+// 64 to 1024 tokens), everything else to LibTorch's scaled_dot_product_attention. The rule looks at
+// device, dtype and shape alone, so that a recomputed segment repeats the bits of its first pass.
 #include "src/nn/attention.h"
+
+#include <torch/csrc/autograd/custom_function.h>
 
 #include <ATen/ATen.h>
 
 #include <cmath>
 
 #include "src/base/error.h"
+#include "src/nn/head_attention.h"
 #include "src/nn/module_list.h"
 
 namespace dorabooth::nn {
@@ -32,10 +35,77 @@ at::Tensor plain_attention(const at::Tensor& q, const at::Tensor& k, const at::T
   return at::matmul(scores.softmax(-1), v);
 }
 
+bool takes_heads(const at::Tensor& q, const at::Tensor& k, int64_t heads) {
+  return q.is_cpu() && q.scalar_type() == at::kFloat && q.numel() > 0 && k.numel() > 0 &&
+         q.size(2) / heads % kHeadLanes == 0 && cpu_has_head_attention();
+}
+
+HeadShape head_shape(const at::Tensor& q, const at::Tensor& k, int64_t heads) {
+  return {q.size(0), heads, q.size(1), k.size(1), q.size(2) / heads};
+}
+
+AttentionInputs pointers(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
+  return {q.const_data_ptr<float>(), k.const_data_ptr<float>(), v.const_data_ptr<float>()};
+}
+
+// y and the logarithms of the sums, of contiguous q, k and v.
+std::pair<at::Tensor, at::Tensor> run_heads(const at::Tensor& q, const at::Tensor& k,
+                                            const at::Tensor& v, int64_t heads) {
+  at::Tensor y = at::empty_like(q);
+  at::Tensor log_sums = at::empty({q.size(0), heads, q.size(1)}, q.options());
+  head_attention_forward(head_shape(q, k, heads), pointers(q, k, v), y.mutable_data_ptr<float>(),
+                         log_sums.mutable_data_ptr<float>());
+  return {y, log_sums};
+}
+
+struct HeadAttention : torch::autograd::Function<HeadAttention> {
+  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& q,
+                            const at::Tensor& k, const at::Tensor& v, int64_t heads) {
+    const auto [y, log_sums] = run_heads(q, k, v, heads);
+    context->save_for_backward({q, k, v});
+    context->saved_data["log_sums"] = log_sums;
+    context->saved_data["heads"] = heads;
+    return y;
+  }
+
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
+                                                 torch::autograd::variable_list grad_outputs) {
+    const auto saved = context->get_saved_variables();
+    const at::Tensor log_sums = context->saved_data["log_sums"].toTensor();
+    const int64_t heads = context->saved_data["heads"].toInt();
+    const at::Tensor dy = grad_outputs[0].contiguous();
+    at::Tensor dq = at::empty_like(saved[0]);
+    at::Tensor dk;
+    at::Tensor dv;
+    if (context->needs_input_grad(1) || context->needs_input_grad(2)) {
+      dk = at::empty_like(saved[1]);
+      dv = at::empty_like(saved[2]);
+    }
+    const auto written = [](at::Tensor& x) {
+      return x.defined() ? x.mutable_data_ptr<float>() : nullptr;
+    };
+    head_attention_backward(head_shape(saved[0], saved[1], heads),
+                            pointers(saved[0], saved[1], saved[2]),
+                            log_sums.const_data_ptr<float>(), dy.const_data_ptr<float>(),
+                            {written(dq), written(dk), written(dv)});
+    return {dq, dk, dv, at::Tensor()};
+  }
+};
+
+at::Tensor attend_by_heads(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                           int64_t heads) {
+  const at::Tensor rows[] = {q.contiguous(), k.contiguous(), v.contiguous()};
+  const bool records =
+      at::GradMode::is_enabled() && (q.requires_grad() || k.requires_grad() || v.requires_grad());
+  return records ? HeadAttention::apply(rows[0], rows[1], rows[2], heads)
+                 : run_heads(rows[0], rows[1], rows[2], heads).first;
+}
+
 }  // namespace
 
 at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, int64_t heads,
                   bool causal) {
+  if (!causal && takes_heads(q, k, heads)) return attend_by_heads(q, k, v, heads);
   const auto split = [heads](const at::Tensor& x) {
     return x.unflatten(2, {heads, x.size(2) / heads}).transpose(1, 2);
   };
