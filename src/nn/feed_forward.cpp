@@ -32,7 +32,7 @@ struct Geglu : torch::autograd::Function<Geglu> {
     at::Tensor gradient = at::empty_like(projected, at::MemoryFormat::Contiguous);
     std::vector<at::Tensor> gradients = gradient.chunk(2, -1);
     at::mul_out(gradients[0], dy, at::gelu(halves[1]));
-    gradients[1].copy_(at::gelu_backward(dy * halves[0], halves[1]));
+    at::gelu_backward_out(gradients[1], dy * halves[0], halves[1]);
     return {gradient};
   }
 };
