@@ -102,7 +102,7 @@ TEST(CompareDesk, PicturesAreReadCopiedAndExported) {
   ASSERT_TRUE(advance_until(
       desk, [](const State& s) { return s.project.train.instance_data_dir == "/a"; }));
   EXPECT_EQ(desk.state().log.notices.back().message.text.find(
-                "/a/foreign.png: was not drawn by this program"),
+                "/a/foreign.png was not drawn by this program"),
             0u);
   desk.run(WriteComparison{{}, "/a/page.html"});
   ASSERT_TRUE(advance_until(desk, [](const State& s) { return !s.compare.saved.empty(); }));

@@ -146,8 +146,8 @@ TEST(Reduce, ADroppedPictureThatIsNotOursBringsItsFolder) {
   EXPECT_EQ(state.focus, WindowId::kDataset);
   ASSERT_EQ(state.log.notices.size(), 1u);
   EXPECT_EQ(state.log.notices[0].message.text,
-            "2.JPG: is not ours. So its folder /a/my_dog is now the folder of pictures to train "
-            "on; Ctrl+Z takes that back.");
+            "/a/my_dog/2.JPG was not drawn by this program: its folder is now the folder of "
+            "pictures to train on. Ctrl+Z takes that back.");
   reduce(state, AppAction(UndoEdit{}));
   EXPECT_EQ(state.project.train.instance_data_dir, "");
 }

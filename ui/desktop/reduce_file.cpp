@@ -171,9 +171,10 @@ Effects take_all_dropped(State& state, const std::vector<std::string>& paths) {
 
 Effects take_folder_of(State& state, const ForeignPictureFound& picture) {
   const std::string folder = fs::path(picture.path).parent_path().string();
+  add_message(state.log, {MessageKind::kInfo, "dataset", picture.reason});
   add_message(state.log, {MessageKind::kWarning, "dataset",
-                          concat(picture.reason, ". So its folder ", folder,
-                                 " is now the folder of pictures to train on; Ctrl+Z takes that "
+                          concat(picture.path, " was not drawn by this program: its folder ",
+                                 "is now the folder of pictures to train on. Ctrl+Z takes that "
                                  "back.")});
   Effects effects = reduce_start(state, ChooseDataset{folder});
   for (Effect& effect : reduce_dataset(state, SelectPicture{picture.path}))

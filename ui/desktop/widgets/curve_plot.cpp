@@ -19,12 +19,15 @@ void draw_line(const std::string& label, const Curve& curve, int color, float al
                    static_cast<int>(curve.values.size()), spec);
 }
 
-void draw_curve(const PlottedCurve& plotted, double smoothing, int color) {
+// `above`: how many curves are drawn over it; it is as much thicker, so that equal ones are all
+// seen.
+void draw_curve(const PlottedCurve& plotted, double smoothing, int color, size_t above) {
+  const float thicker = 2.5F * static_cast<float>(above);
   if (smoothing <= 0)
-    return draw_line(plotted.label, thinned(*plotted.curve, kPoints), color, 1, 1.5F);
+    return draw_line(plotted.label, thinned(*plotted.curve, kPoints), color, 1, 1.5F + thicker);
   draw_line("##raw_" + plotted.label, thinned(*plotted.curve, kPoints), color, 0.3F, 1);
   const Curve smooth{plotted.curve->steps, smoothed(plotted.curve->values, smoothing)};
-  draw_line(plotted.label, thinned(smooth, kPoints), color, 1, 2);
+  draw_line(plotted.label, thinned(smooth, kPoints), color, 1, 2 + thicker);
 }
 
 }  // namespace
@@ -36,7 +39,7 @@ void draw_curve_plot(const CurvePlot& plot) {
   ImPlot::SetupLegend(ImPlotLocation_NorthEast);
   if (plot.log_scale) ImPlot::SetupAxisScale(ImAxis_Y1, ImPlotScale_Log10);
   for (size_t i = 0; i < plot.curves.size(); ++i)
-    draw_curve(plot.curves[i], plot.smoothing, static_cast<int>(i));
+    draw_curve(plot.curves[i], plot.smoothing, static_cast<int>(i), plot.curves.size() - 1 - i);
   ImPlot::EndPlot();
 }
 
