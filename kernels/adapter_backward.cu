@@ -117,8 +117,8 @@ __device__ __forceinline__ float recomputed_dm(const AdapterBackwardArgs& args, 
 // Threads lie over dA, then dB, then dm.
 __global__ void finish_kernel(AdapterBackwardArgs args, GradientArgs gradients, int64_t chunks) {
   int64_t at = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
-  const int64_t down_size = args.rank * args.in;
-  const int64_t up_size = args.rank * args.compose.out;
+  const int64_t down_size = args.d_down != nullptr ? args.rank * args.in : 0;
+  const int64_t up_size = args.d_up != nullptr ? args.rank * args.compose.out : 0;
   if (at < down_size) {
     args.d_down[at] = chunk_sum(gradients.down.parts, down_size, at, chunks);
     return;
@@ -151,7 +151,7 @@ void adapter_backward(const AdapterBackwardArgs& args) {
   const void* dyg = compose.gain != nullptr ? compose.dyg : compose.dy;
   const int64_t chunks = divide_up(compose.tokens, kComposeTokensPerChunk);
   GradientArgs gradients{};
-  if (args.rank > 0) {
+  if (args.rank > 0 && args.up != nullptr) {
     NarrowProductArgs du;
     du.on = compose.on;
     du.wide = dyg;
@@ -163,16 +163,20 @@ void adapter_backward(const AdapterBackwardArgs& args) {
     du.narrow = args.du;
     du.narrow_stride = args.du_stride;
     narrow_product(du);
-    const bool groups =
-        args.in % kGroup == 0 && compose.out % kGroup == 0 && aligned16(args.x) && aligned16(dyg);
+  }
+  const int64_t down_columns = args.d_down != nullptr ? args.in : 0;
+  const int64_t up_columns = args.d_up != nullptr ? compose.out : 0;
+  if (args.rank > 0 && down_columns + up_columns > 0) {
+    const bool groups = down_columns % kGroup == 0 && up_columns % kGroup == 0 &&
+                        aligned16(args.x) && aligned16(dyg);
     const int64_t columns = kWarp * (groups ? kGroup : 1);
     gradients.type = compose.type;
     gradients.tokens = compose.tokens;
     gradients.rank = args.rank;
     gradients.down = {{args.du, args.du_stride}, args.x, args.in, args.workspace};
-    gradients.up = {args.u, dyg, compose.out, args.workspace + chunks * args.rank * args.in};
-    gradients.down_blocks = divide_up(args.in, columns);
-    const Extent grid{gradients.down_blocks + divide_up(compose.out, columns), chunks};
+    gradients.up = {args.u, dyg, compose.out, args.workspace + chunks * args.rank * down_columns};
+    gradients.down_blocks = divide_up(down_columns, columns);
+    const Extent grid{gradients.down_blocks + divide_up(up_columns, columns), chunks};
     const Extent block{kWarp, kWarps};
     if (groups) {
       launch<Meeting::kBarriers>(gradient_parts_kernel<kGroup>, grid, block, compose.on.stream,
@@ -183,7 +187,7 @@ void adapter_backward(const AdapterBackwardArgs& args) {
     }
   }
   const int64_t results =
-      args.rank * (args.in + compose.out) + (compose.divisor != nullptr ? compose.out : 0);
+      args.rank * (down_columns + up_columns) + (compose.divisor != nullptr ? compose.out : 0);
   launch<Meeting::kNever>(finish_kernel, {divide_up(results, 256), 1}, {256, 1}, compose.on.stream,
                           args, gradients, chunks);
 }

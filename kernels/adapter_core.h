@@ -171,8 +171,8 @@ struct AdapterBackwardArgs {
   ElementType weight_type = ElementType::kFloat32;
   float* du = nullptr;  // [tokens, rank], rows `du_stride` apart
   int64_t du_stride = 0;
-  float* d_down = nullptr;     // [rank, in]
-  float* d_up = nullptr;       // [out, rank]
+  float* d_down = nullptr;     // [rank, in]; may be null
+  float* d_up = nullptr;       // [out, rank]; may be null
   float* workspace = nullptr;  // the table's adapter_backward_workspace(…) floats
 };
 

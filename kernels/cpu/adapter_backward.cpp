@@ -59,24 +59,41 @@ void adapter_backward(const AdapterBackwardArgs& args) {
   }
   if (args.rank == 0) return;
   const void* dyg = compose.gain != nullptr ? compose.dyg : compose.dy;
-  NarrowProductArgs du;
-  du.on = compose.on;
-  du.wide = dyg;
-  du.type = compose.type;
-  du.factor = {args.up, args.rank, true};
-  du.scale = args.scale;
-  du.tokens = compose.tokens;
-  du.columns = compose.out;
-  du.narrow = args.du;
-  du.narrow_stride = args.du_stride;
-  narrow_product(du);
-  FactorGradient up{dyg,       compose.type, args.u, compose.tokens, compose.out,
-                    args.rank, args.scale,   true,   args.d_up};
-  factor_gradient(compose.on, up);
-  FactorGradient down{args.x,         compose.type, {args.du, args.du_stride},
-                      compose.tokens, args.in,      args.rank,
-                      1.0f,           false,        args.d_down};
-  factor_gradient(compose.on, down);
+  if (args.up != nullptr) {
+    NarrowProductArgs du;
+    du.on = compose.on;
+    du.wide = dyg;
+    du.type = compose.type;
+    du.factor = {args.up, args.rank, true};
+    du.scale = args.scale;
+    du.tokens = compose.tokens;
+    du.columns = compose.out;
+    du.narrow = args.du;
+    du.narrow_stride = args.du_stride;
+    narrow_product(du);
+  }
+  FactorGradient gradient;
+  gradient.type = compose.type;
+  gradient.tokens = compose.tokens;
+  gradient.rank = args.rank;
+  if (args.d_up != nullptr) {
+    gradient.wide = dyg;
+    gradient.narrow = args.u;
+    gradient.columns = compose.out;
+    gradient.scale = args.scale;
+    gradient.by_column = true;
+    gradient.gradient = args.d_up;
+    factor_gradient(compose.on, gradient);
+  }
+  if (args.d_down != nullptr) {
+    gradient.wide = args.x;
+    gradient.narrow = {args.du, args.du_stride};
+    gradient.columns = args.in;
+    gradient.scale = 1.0f;
+    gradient.by_column = false;
+    gradient.gradient = args.d_down;
+    factor_gradient(compose.on, gradient);
+  }
 }
 
 // The sums stay in registers.

@@ -24,8 +24,10 @@ constexpr double kFirstLossScale = 65536.0;
 constexpr int64_t kStepsUntilGrowth = 2000;
 
 double rate_of(const std::string& component, const TrainerOptions& options) {
-  if (component == "text_encoder") return options.text_encoder_lr;
-  return component == "text_encoder_2" ? options.text_encoder_2_lr : options.learning_rate;
+  if (component == "unet") return options.learning_rate;
+  const bool second = component == "text_encoder_2";
+  return second ? options.text_encoder_2_lr.value_or(options.text_encoder_lr)
+                : options.text_encoder_lr;
 }
 
 // One group a component, and further ones where a pattern or LoRA+ gives another rate.

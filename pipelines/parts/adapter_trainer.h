@@ -16,7 +16,7 @@ struct TrainerOptions {
   std::string optimizer = "adamw";
   double learning_rate = 1e-4;
   double text_encoder_lr = 5e-6;
-  double text_encoder_2_lr = 5e-6;
+  std::optional<double> text_encoder_2_lr;         // absent: text_encoder_lr
   std::vector<std::string> learning_rate_pattern;  // "GLOB=factor" over module names
   double loraplus_lr_ratio = 1.0;                  // B's learning rate over A's
   double weight_decay = 1e-4;

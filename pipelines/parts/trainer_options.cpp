@@ -17,7 +17,7 @@ TrainerOptions trainer_options_of(const TrainConfig& config) {
   options.optimizer = config.optimizer;
   options.learning_rate = config.learning_rate;
   options.text_encoder_lr = config.text_encoder_lr;
-  options.text_encoder_2_lr = config.text_encoder_2_lr.value_or(config.text_encoder_lr);
+  options.text_encoder_2_lr = config.text_encoder_2_lr;
   options.learning_rate_pattern = config.learning_rate_pattern;
   options.loraplus_lr_ratio = config.loraplus_lr_ratio;
   options.weight_decay = config.adam_weight_decay;
@@ -36,7 +36,8 @@ TrainerOptions trainer_options_of(const TrainConfig& config) {
   options.scale_loss = config.mixed_precision == "fp16";
   // Prodigy finds one rate for all parameters, as the scripts have it.
   if (config.optimizer == "prodigy") {
-    options.text_encoder_lr = options.text_encoder_2_lr = config.learning_rate;
+    options.text_encoder_lr = config.learning_rate;
+    options.text_encoder_2_lr.reset();
   }
   return options;
 }

@@ -32,6 +32,12 @@ class Dora : public LowRankAdapter {
     return bias.defined() ? y + bias : y;
   }
 
+  std::optional<AdaptedLayer> together(const std::shared_ptr<const FrozenWeight>& weight,
+                                       const at::Tensor& bias, const at::Tensor& product) override {
+    if (drops() || input_axis_ || blend() != 1.0) return std::nullopt;
+    return layer_of({weight, bias, product});
+  }
+
   at::Tensor merged_rows(const FrozenWeight& weight, int64_t first, int64_t last) override {
     at::NoGradGuard no_grad;
     const MergeForm form{input_axis_ ? MagnitudeAxis::kInput : MagnitudeAxis::kOutput, scale(),
@@ -47,10 +53,14 @@ class Dora : public LowRankAdapter {
   // W'·x + b.
   at::Tensor directed(const at::Tensor& x, const FrozenLayer& layer) {
     if (input_axis_) return input_axis(x, layer);
+    if (!drops()) return adapted_linear(x, layer_of(layer));
     const DoraNorm& norm = row_norm(*layer.weight);
-    const at::Tensor m = magnitude(norm.norm, layer);
-    if (!drops()) return dora_linear(x, layer, a(), b(), m, norm, scale(), core());
-    return with_dropout(x, layer, gain_of(m, norm.norm));
+    return with_dropout(x, layer, gain_of(magnitude(norm.norm, layer), norm.norm));
+  }
+
+  AdaptedLayer layer_of(const FrozenLayer& layer) {
+    const DoraNorm& norm = row_norm(*layer.weight);
+    return {layer, a(), b(), magnitude(norm.norm, layer), norm, scale(), &core()};
   }
 
   // m, for a use as m over a constant norm; with the gradient that the norm brings, where it does.
@@ -84,7 +94,8 @@ class Dora : public LowRankAdapter {
     const at::Tensor& norm = column_norm(*layer.weight);
     const at::Tensor gain = gain_of(magnitude(norm, layer), norm);
     const at::Tensor input = ((drops() ? dropped(x) : x) * gain).to(x.scalar_type());
-    return lora_linear(input, {layer.weight, layer.bias, {}}, a(), b(), scale(), core());
+    return adapted_linear(input,
+                          {{layer.weight, layer.bias, {}}, a(), b(), {}, {}, scale(), &core()});
   }
 
   const DoraNorm& row_norm(const FrozenWeight& weight) {

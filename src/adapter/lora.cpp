@@ -13,15 +13,20 @@ class Lora : public LowRankAdapter {
 
   at::Tensor forward(const at::Tensor& x, const std::shared_ptr<const FrozenWeight>& weight,
                      const at::Tensor& bias, const at::Tensor& product) override {
-    const double s = scale() * blend();
-    if (!drops()) return lora_linear(x, {weight, bias, product}, a(), b(), s, core());
-    // The base product sees x, the update sees x with dropout.
     const FrozenLayer layer{weight, bias, product};
+    if (!drops()) return adapted_linear(x, layer_of(layer));
+    // The base product sees x, the update sees x with dropout.
     const at::Tensor base = base_of(x, layer);
     const auto dtype = x.scalar_type();
     const at::Tensor u = at::matmul(dropped(x), a().to(dtype).t());
-    const at::Tensor y = base + at::matmul(u, b().to(dtype).t()) * s;
+    const at::Tensor y = base + at::matmul(u, b().to(dtype).t()) * (scale() * blend());
     return bias.defined() && !rounds_together(x, layer) ? y + bias : y;
+  }
+
+  std::optional<AdaptedLayer> together(const std::shared_ptr<const FrozenWeight>& weight,
+                                       const at::Tensor& bias, const at::Tensor& product) override {
+    if (drops()) return std::nullopt;
+    return layer_of({weight, bias, product});
   }
 
   at::Tensor merged_rows(const FrozenWeight& weight, int64_t first, int64_t last) override {
@@ -30,6 +35,11 @@ class Lora : public LowRankAdapter {
   }
 
   void on_parameters_changed() override {}
+
+ private:
+  AdaptedLayer layer_of(const FrozenLayer& layer) const {
+    return {layer, a(), b(), {}, {}, scale() * blend(), &core()};
+  }
 };
 
 }  // namespace

@@ -3,6 +3,8 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
+
 #include "src/base/error.h"
 
 namespace dorabooth::nn {
@@ -69,14 +71,13 @@ std::vector<at::Tensor> BatchProducts::project(const at::Tensor& context,
     fail("context: want a row a prompt, ", prompts_.size(), ", got ",
          shape_text(context.sizes().vec()));
   }
-  std::vector<at::Tensor> outputs;
-  outputs.reserve(layers.size());
-  for (Linear* layer : layers) {
-    const bool constant = !context.requires_grad() && layer->takes_product();
-    outputs.push_back(constant ? layer->forward(context, product(context, *layer))
-                               : layer->forward(context));
-  }
-  return outputs;
+  const bool constant =
+      !context.requires_grad() && std::all_of(layers.begin(), layers.end(),
+                                              [](Linear* layer) { return layer->takes_product(); });
+  if (!constant) return nn::project(context, layers);
+  std::vector<at::Tensor> products;
+  for (Linear* layer : layers) products.push_back(product(context, *layer));
+  return nn::project(context, layers, products);
 }
 
 at::Tensor BatchProducts::product(const at::Tensor& context, const Linear& layer) const {

@@ -72,10 +72,37 @@ void Linear::detach(LinearAdapter* adapter) {
   if (found != slots_.end()) slots_.erase(found);
 }
 
-std::vector<at::Tensor> project(const at::Tensor& x, const std::vector<Linear*>& layers) {
+namespace {
+
+// All layers as one call of the adapter core takes them, or fewer than there are.
+std::vector<AdaptedLayer> adapted(const std::vector<Linear*>& layers,
+                                  const std::vector<at::Tensor>& products) {
+  std::vector<AdaptedLayer> result;
+  for (size_t i = 0; i < layers.size(); ++i) {
+    const Linear& layer = *layers[i];
+    if (layer.slots().size() != 1) break;
+    const at::Tensor product = products.empty() ? at::Tensor() : products[i];
+    auto part = layer.slots()[0]->together(layer.weight(), layer.bias(), product);
+    if (!part) break;
+    result.push_back(std::move(*part));
+  }
+  return result;
+}
+
+}  // namespace
+
+std::vector<at::Tensor> project(const at::Tensor& x, const std::vector<Linear*>& layers,
+                                const std::vector<at::Tensor>& products) {
+  if (layers.size() > 1) {
+    const std::vector<AdaptedLayer> together = adapted(layers, products);
+    if (together.size() == layers.size()) return adapted_linears(x, together);
+  }
   std::vector<at::Tensor> outputs;
   outputs.reserve(layers.size());
-  for (Linear* layer : layers) outputs.push_back(layer->forward(x));
+  for (size_t i = 0; i < layers.size(); ++i) {
+    outputs.push_back(products.empty() ? layers[i]->forward(x)
+                                       : layers[i]->forward(x, products[i]));
+  }
   return outputs;
 }
 

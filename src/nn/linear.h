@@ -3,9 +3,11 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "src/nn/layer.h"
+#include "src/ops/adapter_linear.h"
 #include "src/ops/frozen_weight.h"
 
 namespace dorabooth::nn {
@@ -19,6 +21,13 @@ class LinearAdapter {
   // none). `product` is W·x where the caller has it already (without bias), else undefined.
   virtual at::Tensor forward(const at::Tensor& x, const std::shared_ptr<const FrozenWeight>& weight,
                              const at::Tensor& bias, const at::Tensor& product) = 0;
+  // What the same takes of this layer when several layers of one input are computed together, or
+  // nothing where the adapter wants a layer to itself. `bias` and `product` as above.
+  virtual std::optional<AdaptedLayer> together(const std::shared_ptr<const FrozenWeight>&,
+                                               const at::Tensor& /*bias*/,
+                                               const at::Tensor& /*product*/) {
+    return std::nullopt;
+  }
   // Rows [first, last) of the merged matrix W', fp32 [last-first, in].
   virtual at::Tensor merged_rows(const FrozenWeight& weight, int64_t first, int64_t last) = 0;
   // Trainable tensors with their names inside the module ("A", "B", "m"), in a fixed order.
@@ -64,7 +73,9 @@ class Linear : public Layer {
   std::vector<LinearAdapter*> slots_;
 };
 
-// The outputs of several layers that share one input x.
-std::vector<at::Tensor> project(const at::Tensor& x, const std::vector<Linear*>& layers);
+// The outputs of several layers that share one input x, their adapters computed together where they
+// can be. `products` are W·x of layers that take them, or none.
+std::vector<at::Tensor> project(const at::Tensor& x, const std::vector<Linear*>& layers,
+                                const std::vector<at::Tensor>& products = {});
 
 }  // namespace dorabooth::nn

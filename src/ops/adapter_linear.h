@@ -1,4 +1,4 @@
-// The adapted linear layer as one autograd function over the adapter core: LoRA and DoRA with the
+// Adapted linear layers as one autograd function over the adapter core: LoRA and DoRA with the
 // norm a constant for the gradient (Liu et al. 2024, eq. 11), saving x, u = A·x and, for DoRA, its
 // own output.
 #pragma once
@@ -6,6 +6,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <memory>
+#include <vector>
 
 #include "kernels/adapter_core.h"
 #include "src/ops/frozen_weight.h"
@@ -19,11 +20,6 @@ struct FrozenLayer {
   at::Tensor product;  // [..., out] without bias, or undefined
 };
 
-// y = W·x + s·B·(A·x) + b; A [r, in], B [out, r] fp32; x [..., in] of any floating type.
-// Gradients reach x, A and B.
-at::Tensor lora_linear(const at::Tensor& x, const FrozenLayer& layer, const at::Tensor& a,
-                       const at::Tensor& b, double scale, const AdapterCore& core);
-
 // ||W + s·B·A|| by rows and the gain m / norm, both fp32 [out]; never forms the matrix.
 struct DoraNorm {
   at::Tensor norm;
@@ -32,11 +28,24 @@ struct DoraNorm {
 DoraNorm dora_row_norm(const FrozenWeight& weight, const at::Tensor& a, const at::Tensor& b,
                        const at::Tensor& m, double scale, const AdapterCore& core);
 
-// y = g∘(W·x + s·B·(A·x)) + b with g = m / norm; gradients reach x, A, B and m, the norm being
+// One layer with its adapter: y = g∘(W·x + s·B·(A·x)) + b with g = m / norm, or g = 1 for LoRA (m
+// undefined). A [r, in], B [out, r], m [out] in fp32; gradients reach them, the norm being
 // constant.
-at::Tensor dora_linear(const at::Tensor& x, const FrozenLayer& layer, const at::Tensor& a,
-                       const at::Tensor& b, const at::Tensor& m, const DoraNorm& norm, double scale,
-                       const AdapterCore& core);
+struct AdaptedLayer {
+  FrozenLayer frozen;
+  at::Tensor a;
+  at::Tensor b;
+  at::Tensor m;
+  DoraNorm norm;
+  double scale = 1.0;
+  const AdapterCore* core = nullptr;
+};
+
+at::Tensor adapted_linear(const at::Tensor& x, const AdaptedLayer& layer);
+// Several layers of one input x [..., in] of any floating type, such as query, key and value: the
+// narrow products of all of them, their dA and their part of dx each take one pass.
+std::vector<at::Tensor> adapted_linears(const at::Tensor& x,
+                                        const std::vector<AdaptedLayer>& layers);
 
 // Rows [first, last) of the merged weight, fp32; `m` and `axis` as in MergeRowsArgs, column_norms
 // for the input axis.
