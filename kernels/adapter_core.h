@@ -81,8 +81,8 @@ struct Narrow {
   int64_t stride = 0;
 };
 
-// u[t,k] = s·Σ_c x[t,c]·F[k,c]: what an adapter makes of its input (F = A), and du = s·Bᵀ·dyg. The
-// sum is in fp32 within a group of columns, in double from one to the next.
+// u[t,k] = s·Σ_c x[t,c]·F[k,c]: what an adapter makes of its input (F = A), and du = s·Bᵀ·dyg. Sums
+// in fp32; on the CPU in double from one group of columns to the next.
 struct NarrowProductArgs {
   Execution on;
   const void* wide = nullptr;  // x [tokens, columns] of `type`

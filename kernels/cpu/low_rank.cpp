@@ -163,13 +163,13 @@ void transpose(const float* in, int64_t rows, int64_t columns, int64_t in_stride
 FactorByColumn::FactorByColumn(const Factor& factor, int64_t columns)
     : rank_(factor.rank), stride_(padded(factor.rank)), values_(factor.values) {
   if (factor.by_column && stride_ == rank_) return;
-  own_.reset(new float[static_cast<size_t>(columns * stride_)]);
-  values_ = own_.get();
-  if (!factor.by_column) {
-    transpose(factor.values, rank_, columns, columns, own_.get(), stride_);
-  }
+  own_.emplace(columns * stride_);
+  float* own = own_->floats();
+  values_ = own;
+  if (!factor.by_column) transpose(factor.values, rank_, columns, columns, own, stride_);
+  if (!factor.by_column && stride_ == rank_) return;
   for (int64_t c = 0; c < columns; ++c) {
-    float* row = own_.get() + c * stride_;
+    float* row = own + c * stride_;
     if (factor.by_column) std::copy_n(factor.values + c * rank_, rank_, row);
     std::fill(row + rank_, row + stride_, 0.0f);
   }
@@ -178,9 +178,9 @@ FactorByColumn::FactorByColumn(const Factor& factor, int64_t columns)
 FactorByRank::FactorByRank(const Factor& factor, int64_t columns)
     : rank_(factor.rank), columns_(columns), values_(factor.values) {
   if (!factor.by_column) return;
-  own_.reset(new float[static_cast<size_t>(columns * rank_)]);
-  transpose(factor.values, columns, rank_, rank_, own_.get(), columns);
-  values_ = own_.get();
+  own_.emplace(columns * rank_);
+  transpose(factor.values, columns, rank_, rank_, own_->floats(), columns);
+  values_ = own_->floats();
 }
 
 void row_products(const FactorByColumn& factor, ElementType type, const void* matrix,
@@ -216,23 +216,26 @@ void factor_gradient(const Execution& on, const FactorGradient& task) {
   if (task.rank == 0) return;
   Narrow narrow = task.narrow;
   const int64_t whole = (task.rank + kTileRanks - 1) / kTileRanks * kTileRanks;
-  std::unique_ptr<float[]> own;
+  std::optional<Scratch> own;
   if (whole != task.rank) {
-    own.reset(new float[static_cast<size_t>(task.tokens * whole)]());
+    own.emplace(task.tokens * whole);
     for (int64_t t = 0; t < task.tokens; ++t) {
-      std::copy_n(narrow.values + t * narrow.stride, task.rank, own.get() + t * whole);
+      float* row = own->floats() + t * whole;
+      std::copy_n(narrow.values + t * narrow.stride, task.rank, row);
+      std::fill(row + task.rank, row + whole, 0.0f);
     }
-    narrow = {own.get(), whole};
+    narrow = {own->floats(), whole};
   }
   const int64_t blocks = (task.columns + kTileColumns - 1) / kTileColumns;
-  parallel_for(
-      on, blocks, rows_of_work(task.tokens * task.rank * 2), [&](int64_t first, int64_t last) {
-        const std::unique_ptr<float[]> tiles(new float[static_cast<size_t>(whole * kTileColumns)]);
-        for (int64_t block = first; block < last; ++block) {
-          const int64_t c = block * kTileColumns;
-          gradient_columns(task, narrow, c, std::min(kTileColumns, task.columns - c), tiles.get());
-        }
-      });
+  parallel_for(on, blocks, rows_of_work(task.tokens * task.rank * 2),
+               [&](int64_t first, int64_t last) {
+                 const Scratch tiles(whole * kTileColumns);
+                 for (int64_t block = first; block < last; ++block) {
+                   const int64_t c = block * kTileColumns;
+                   gradient_columns(task, narrow, c, std::min(kTileColumns, task.columns - c),
+                                    tiles.floats());
+                 }
+               });
 }
 
 void narrow_product(const NarrowProductArgs& args) {

@@ -2,7 +2,7 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
+#include <optional>
 
 #include "kernels/cpu/vector.h"
 
@@ -25,7 +25,7 @@ class FactorByColumn {
  private:
   int64_t rank_;
   int64_t stride_;
-  std::unique_ptr<float[]> own_;  // empty where the factor already has this form
+  std::optional<Scratch> own_;  // absent where the factor already has this form
   const float* values_;
 };
 
@@ -42,7 +42,7 @@ class FactorByRank {
  private:
   int64_t rank_;
   int64_t columns_;
-  std::unique_ptr<float[]> own_;
+  std::optional<Scratch> own_;
   const float* values_;
 };
 

@@ -25,21 +25,32 @@ double formed_square_sum(const RowNormArgs& args, int64_t row) {
   return total;
 }
 
-// Σ_k,l B[j,k]·G[k,l]·B[j,l]; rows of G are padded to `stride`.
-DORABOOTH_CLONES double quadratic_form(const float* up, const float* gram, int64_t stride,
-                                       int64_t rank) {
-  double total = 0;
-  for (int64_t k = 0; k < rank; k += kLanes) {
+// Of one row j: Σ_k U[j,k]·B[j,k] and Σ_k,l B[j,k]·G[k,l]·B[j,l]; rows of G and U are padded to
+// `stride` with zeros, `up` is B's row with as many.
+struct CrossTerms {
+  double mixed = 0;
+  double square = 0;
+};
+
+DORABOOTH_CLONES CrossTerms cross_terms(const float* up, const double* products, const float* gram,
+                                        int64_t stride, int64_t rank) {
+  Doubles mixed = {};
+  Doubles square = {};
+  for (int64_t k = 0; k < stride; k += kLanes) {
     Floats row = {};
     for (int64_t l = 0; l < rank; ++l) {
       row += up[l] * *reinterpret_cast<const Floats*>(gram + l * stride + k);
     }
-    const int64_t n = std::min(kLanes, rank - k);
-    for (int64_t i = 0; i < n; ++i) {
-      total += static_cast<double>(row[i]) * static_cast<double>(up[k + i]);
-    }
+    const Doubles b = __builtin_convertvector(*reinterpret_cast<const Floats*>(up + k), Doubles);
+    mixed += b * *reinterpret_cast<const Doubles*>(products + k);
+    square += b * __builtin_convertvector(row, Doubles);
   }
-  return total;
+  CrossTerms terms;
+  for (int64_t lane = 0; lane < kLanes; ++lane) {
+    terms.mixed += mixed[lane];
+    terms.square += square[lane];
+  }
+  return terms;
 }
 
 DORABOOTH_CLONES void add_squares(const float* values, double* sums, int64_t n) {
@@ -81,6 +92,8 @@ void row_norm(const RowNormArgs& args) {
   const int64_t grain = rows_of_work(kProductRows * args.columns);
   parallel_for(args.on, blocks, grain, [&](int64_t first_block, int64_t last_block) {
     std::vector<double> cross(static_cast<size_t>(kProductRows * stride));
+    const Scratch up(stride);
+    std::fill_n(up.floats(), stride, 0.0f);
     for (int64_t block = first_block; block < last_block; ++block) {
       const int64_t first = block * kProductRows;
       const int64_t count = std::min(kProductRows, args.rows - first);
@@ -89,13 +102,12 @@ void row_norm(const RowNormArgs& args) {
                      cross.data());
       }
       for (int64_t row = first; row < first + count; ++row) {
-        const float* up = args.rank > 0 ? args.up + row * args.rank : nullptr;
-        const double* u = cross.data() + (row - first) * stride;
-        double mixed = 0;
-        for (int64_t k = 0; k < args.rank; ++k) mixed += u[k] * static_cast<double>(up[k]);
+        if (args.rank > 0) std::copy_n(args.up + row * args.rank, args.rank, up.floats());
+        const CrossTerms terms = cross_terms(up.floats(), cross.data() + (row - first) * stride,
+                                             gram.data(), stride, args.rank);
         const double w2 = static_cast<double>(args.square_sums[row]);
-        const double last = s * s * quadratic_form(up, gram.data(), stride, args.rank);
-        double norm2 = w2 + 2 * s * mixed + last;
+        const double last = s * s * terms.square;
+        double norm2 = w2 + 2 * s * terms.mixed + last;
         if (norm2 < kCancelledShare * (w2 + last)) norm2 = formed_square_sum(args, row);
         const float norm = std::sqrt(static_cast<float>(std::max(0.0, norm2)));
         if (args.norm != nullptr) args.norm[row] = norm;

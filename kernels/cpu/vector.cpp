@@ -12,6 +12,11 @@ const float kZeros[kChunk] = {};
 
 namespace {
 
+// What a thread keeps: a few buffers, none large.
+constexpr size_t kMostKept = 6;
+constexpr int64_t kLargestKept = 1 << 20;
+thread_local std::vector<Scratch::Buffer> kept;
+
 DORABOOTH_CLONES void widen_bfloat16(const BFloat16* in, float* out, int64_t n) {
   for (int64_t i = 0; i < n; ++i) out[i] = widen(in[i]);
 }
@@ -102,6 +107,32 @@ DORABOOTH_CLONES void add_low_rank_1(float* values, int64_t n, const float* up, 
 }
 
 }  // namespace
+
+Scratch::Scratch(int64_t count) {
+  // The smallest that is large enough.
+  size_t best = kept.size();
+  for (size_t i = 0; i < kept.size(); ++i) {
+    const bool fits = kept[i].size >= count;
+    if (fits && (best == kept.size() || kept[i].size < kept[best].size)) best = i;
+  }
+  if (best < kept.size()) {
+    buffer_ = std::move(kept[best]);
+    kept.erase(kept.begin() + static_cast<std::ptrdiff_t>(best));
+  } else {
+    buffer_ = {std::unique_ptr<float[]>(new float[static_cast<size_t>(count)]), count};
+  }
+}
+
+Scratch::~Scratch() {
+  if (buffer_.size > kLargestKept) return;
+  if (kept.size() == kMostKept) {
+    const auto smallest = std::min_element(
+        kept.begin(), kept.end(), [](const auto& a, const auto& b) { return a.size < b.size; });
+    if (smallest->size >= buffer_.size) return;
+    kept.erase(smallest);
+  }
+  kept.push_back(std::move(buffer_));
+}
 
 const float* load(ElementType type, const void* data, int64_t first, int64_t n, float* buffer) {
   if (type == ElementType::kFloat32) return static_cast<const float*>(data) + first;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "kernels/adapter_core.h"
@@ -24,6 +25,24 @@ inline constexpr int64_t kLanes = 16;
 // Rows are worked on in pieces of this many elements, which stay in the first-level cache.
 inline constexpr int64_t kChunk = 1024;
 extern const float kZeros[kChunk];
+
+// Memory of a kernel for the length of a call, kept by the thread for the next one: uninitialised.
+class Scratch {
+ public:
+  explicit Scratch(int64_t count);
+  ~Scratch();
+  Scratch(const Scratch&) = delete;
+  Scratch& operator=(const Scratch&) = delete;
+
+  float* floats() const { return buffer_.memory.get(); }
+  struct Buffer {
+    std::unique_ptr<float[]> memory;
+    int64_t size = 0;
+  };
+
+ private:
+  Buffer buffer_;
+};
 
 // Elements [first, first + n) of `data` as floats: a pointer to them where they are floats, else
 // `buffer`.
