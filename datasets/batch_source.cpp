@@ -35,13 +35,14 @@ at::Tensor normal_like(const at::Tensor& like, const RandomStream& stream, int64
 BatchSource::BatchSource(ExampleSet instance_set, std::optional<ExampleSet> class_set,
                          uint64_t seed, int64_t batch_size, double scaling_factor,
                          int64_t num_train_timesteps, const NoiseOptions& noise,
-                         const TimestepOptions& timesteps)
+                         const TimestepOptions& timesteps, const CaptionOptions& captions)
     : instance_{"instance", std::move(instance_set)},
       seed_(seed),
       batch_size_(batch_size),
       scaling_factor_(scaling_factor),
       noise_(noise),
-      timesteps_(timesteps, num_train_timesteps) {
+      timesteps_(timesteps, num_train_timesteps),
+      caption_options_(captions) {
   if (class_set) class_ = Stream{"class", std::move(*class_set)};
 }
 
@@ -72,7 +73,11 @@ void BatchSource::append_rows(const Stream& stream, int64_t micro_step, Rows& ro
     rows.input_noise.push_back(row_noise.input);
     rows.time_ids.push_back(examples.time_ids[example]);
     rows.timesteps.push_back(timesteps_.draw(timestep, micro_step, row));
-    rows.captions.push_back(examples.captions[static_cast<size_t>(example)]);
+    // A class prompt stays what it is: it is what the pictures were drawn with.
+    const std::string& caption = examples.captions[static_cast<size_t>(example)];
+    rows.captions.push_back(&stream == &instance_ ? drawn_caption(caption_options_, caption, seed_,
+                                                                  stream.name, micro_step, row)
+                                                  : caption);
   }
 }
 
@@ -101,6 +106,7 @@ std::vector<std::string> BatchSource::captions() const {
   };
   add(instance_.examples);
   if (class_) add(class_->examples);
+  if (caption_options_.empty_share > 0 && seen.insert("").second) result.emplace_back();
   return result;
 }
 

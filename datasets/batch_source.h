@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "datasets/caption_draws.h"
 #include "datasets/example_set.h"
 #include "datasets/training_noise.h"
 
@@ -29,12 +30,14 @@ class BatchSource {
   // `class_set` is empty without prior preservation; with it a batch has twice the rows.
   BatchSource(ExampleSet instance_set, std::optional<ExampleSet> class_set, uint64_t seed,
               int64_t batch_size, double scaling_factor, int64_t num_train_timesteps,
-              const NoiseOptions& noise = {}, const TimestepOptions& timesteps = {});
+              const NoiseOptions& noise = {}, const TimestepOptions& timesteps = {},
+              const CaptionOptions& captions = {});
 
   TrainingBatch batch(int64_t micro_step) const;
   // Examples of one pass over the instance pictures.
   int64_t epoch_size() const { return instance_.examples.size(); }
-  // Every caption that can occur, each once, in order of first occurrence.
+  // The captions of all pictures, each once, in order of first occurrence; with an empty one where
+  // rows may get that. Captions that are shuffled are no more than the beginning.
   std::vector<std::string> captions() const;
 
  private:
@@ -52,6 +55,7 @@ class BatchSource {
   double scaling_factor_;
   NoiseOptions noise_;
   TimestepDraws timesteps_;
+  CaptionOptions caption_options_;
 };
 
 }  // namespace dorabooth

@@ -44,6 +44,7 @@ std::vector<std::string> variants_of(const BenchRequest& request) {
   if (request.what == "step" || request.what == "layer") known = {"none", "lora", "dora"};
   if (request.what == "sample") known = {"none", "lora", "dora", "merged"};
   if (request.what == "merge") known = {"lora", "dora"};
+  if (request.what == "product") known = {"matmul", "onednn"};
   if (request.variant.empty()) return known;
   for (const std::string& variant : request.variant) {
     if (std::find(known.begin(), known.end(), variant) != known.end()) continue;
@@ -127,6 +128,7 @@ std::vector<BenchRatio> ratios_of(const std::vector<std::unique_ptr<Runner>>& ru
        std::vector<std::pair<std::string, std::string>>{{"dora", "lora"},
                                                         {"lora", "none"},
                                                         {"dora", "none"},
+                                                        {"matmul", "onednn"},
                                                         {"lora", "merged"},
                                                         {"dora", "merged"}}) {
     const Runner* above = find(variant);

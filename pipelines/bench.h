@@ -12,9 +12,9 @@
 namespace dorabooth {
 
 struct BenchRequest {
-  std::string what = "step";    // layer, step, sample, load, merge
+  std::string what = "step";    // product, layer, step, sample, load, merge
   std::string preset = "tiny";  // tiny, mid, full: channels and depths as in peer_bench.py
-  std::vector<std::string> variant = {};  // none, lora, dora, merged; empty: all that apply
+  std::vector<std::string> variant = {};  // empty: all that apply
   std::string dtype = "fp32";
   int64_t rank = 16;
   int64_t batch = 1;
@@ -22,7 +22,7 @@ struct BenchRequest {
   int64_t text = 2048;                  // cross-attention width
   int64_t text_cache_mb = 256;          // step: as in training
   bool gradient_checkpointing = false;  // step: as in training
-  // layer: one matrix [out, in] and so many rows of its input.
+  // product, layer: one matrix [out, in] and so many rows of its input.
   int64_t in_features = 1280;
   int64_t out_features = 1280;
   int64_t tokens = 1024;

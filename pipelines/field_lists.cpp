@@ -135,12 +135,14 @@ const FieldList<BenchRequest>& bench_fields() {
     FieldList<BenchRequest> f;
     f.group("Bench");
     f.add("what", &BenchRequest::what, "What is measured.")
-        .one_of({"layer", "step", "sample", "load", "merge"});
+        .one_of({"product", "layer", "step", "sample", "load", "merge"});
     f.add("preset", &BenchRequest::preset, "Size of the random model.")
         .one_of({"tiny", "mid", "full"});
     f.add("variant", &BenchRequest::variant,
-          "none, lora, dora or merged, repeatable; empty: all that apply.")
-        .one_of({"none", "lora", "dora", "merged"});
+          "none, lora, dora or merged; of a product the library, matmul or onednn; repeatable; "
+          "empty: "
+          "all that apply.")
+        .one_of({"none", "lora", "dora", "merged", "matmul", "onednn"});
     f.add("dtype", &BenchRequest::dtype, "Type of the frozen base.")
         .one_of({"fp32", "fp16", "bf16"});
     f.add("rank", &BenchRequest::rank, "Rank of the adapters.").at_least(1).at_most(4096);
@@ -155,13 +157,13 @@ const FieldList<BenchRequest>& bench_fields() {
         .at_most(1 << 20);
     f.add("gradient_checkpointing", &BenchRequest::gradient_checkpointing,
           "step: recompute blocks in the backward pass.");
-    f.add("in_features", &BenchRequest::in_features, "layer: width of the input.")
+    f.add("in_features", &BenchRequest::in_features, "product, layer: width of the input.")
         .at_least(1)
         .at_most(65536);
-    f.add("out_features", &BenchRequest::out_features, "layer: width of the output.")
+    f.add("out_features", &BenchRequest::out_features, "product, layer: width of the output.")
         .at_least(1)
         .at_most(65536);
-    f.add("tokens", &BenchRequest::tokens, "layer: rows of the input.")
+    f.add("tokens", &BenchRequest::tokens, "product, layer: rows of the input.")
         .at_least(1)
         .at_most(1 << 20);
     f.add("input_gradient", &BenchRequest::input_gradient,

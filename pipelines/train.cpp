@@ -12,6 +12,7 @@
 #include "pipelines/parts/base_loading.h"
 #include "pipelines/parts/denoising_loss.h"
 #include "pipelines/parts/divergence_watch.h"
+#include "pipelines/parts/init_adapter.h"
 #include "pipelines/parts/process_memory.h"
 #include "pipelines/parts/step_meter.h"
 #include "pipelines/parts/trainer_options.h"
@@ -188,7 +189,8 @@ bool Run::prepare() {
   batches_.emplace(std::move(*instance_set), std::move(class_set),
                    static_cast<uint64_t>(config_.seed), config_.train_batch_size,
                    bundle_.vae->config().scaling_factor, schedule_->num_train_timesteps(),
-                   noise_options_of(config_), timestep_options_of(config_));
+                   noise_options_of(config_), timestep_options_of(config_),
+                   caption_options_of(config_));
   text_.emplace(bundle_, batches_->captions(), train_text_.size() < trainers_.size(),
                 static_cast<size_t>(config_.text_cache_mb) << 20, log_);
   watches_.assign(trainers_.size(), DivergenceWatch(untrained_loss()));
@@ -201,6 +203,7 @@ void Run::make_trainers() {
   for (NamedSpec& named : adapter_specs(config_)) {
     AdapterSet set =
         AdapterSet::create(named.spec, layers, static_cast<uint64_t>(config_.seed), core);
+    if (config_.init_adapter) begin_as(set, layers, *config_.init_adapter, core, log_);
     trainers_.push_back(
         std::make_unique<AdapterTrainer>(named.name, std::move(set), trainer_options_of(config_)));
     const AdapterTrainer& trainer = *trainers_.back();

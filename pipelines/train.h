@@ -15,6 +15,10 @@ struct TrainConfig : ModelOptions {
   std::string instance_data_dir;
   std::optional<std::string> instance_prompt;
   std::optional<std::string> caption_column;
+  double proportion_empty_prompts = 0.0;
+  bool shuffle_caption = false;
+  int64_t keep_tokens = 0;
+  std::string caption_separator = ",";
   int64_t repeats = 1;
   int64_t resolution = 1024;
   bool center_crop = false;
@@ -41,6 +45,7 @@ struct TrainConfig : ModelOptions {
   std::string dora_norm_axis = "output";
   std::string dora_norm_gradient = "detached";
   std::string init_lora_weights = "gaussian";
+  std::optional<std::string> init_adapter;
   bool train_text_encoder = false;
 
   int64_t seed = 0;

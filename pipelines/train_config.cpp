@@ -14,6 +14,17 @@ void add_data_fields(FieldList<TrainConfig>& f) {
         "picture's caption.");
   f.add("caption_column", &TrainConfig::caption_column,
         "Caption key in metadata.jsonl or metadata.csv; absent: text, prompt or caption.");
+  f.add("proportion_empty_prompts", &TrainConfig::proportion_empty_prompts,
+        "Share of the rows that are trained with the empty prompt.")
+      .at_least(0)
+      .at_most(1);
+  f.add("shuffle_caption", &TrainConfig::shuffle_caption,
+        "Put a caption's parts into another order each time.");
+  f.add("keep_tokens", &TrainConfig::keep_tokens,
+        "Parts at a caption's beginning that stay where they are.")
+      .at_least(0);
+  f.add("caption_separator", &TrainConfig::caption_separator,
+        "What lies between a caption's parts.");
   f.add("repeats", &TrainConfig::repeats, "How often a picture occurs in one epoch.")
       .at_least(1)
       .at_most(100000);
@@ -73,6 +84,9 @@ void add_adapter_fields(FieldList<TrainConfig>& f) {
   f.add("init_lora_weights", &TrainConfig::init_lora_weights,
         "A starts from N(0, 1/rank^2) or Kaiming uniform; B starts at zero.")
       .one_of({"gaussian", "kaiming"});
+  f.add("init_adapter", &TrainConfig::init_adapter,
+        "A LoRA or DoRA file, of any tool whose spelling is known, that the run begins as. A DoRA "
+        "may begin as a LoRA.");
   f.add("train_text_encoder", &TrainConfig::train_text_encoder,
         "Adapters on both text encoders too.");
 }

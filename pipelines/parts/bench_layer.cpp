@@ -9,6 +9,8 @@
 #include "pipelines/parts/base_loading.h"
 #include "pipelines/parts/bench_model.h"
 #include "pipelines/parts/bench_work.h"
+#include "src/base/error.h"
+#include "src/ops/dense_product.h"
 
 namespace dorabooth {
 
@@ -59,7 +61,38 @@ class LayerWork : public BenchWork {
   int repeats_ = 1;
 };
 
+// The frozen product alone, by one library: the measurement behind dense_product()'s rule.
+class ProductWork : public BenchWork {
+ public:
+  ProductWork(const BenchTask& task, at::Device device)
+      : library_(task.variant == "onednn" ? ProductLibrary::kOneDnn : ProductLibrary::kMatmul) {
+    const BenchRequest& r = task.request;
+    if (!device.is_cpu()) fail("bench product: the libraries compared are those of the CPU");
+    const at::TensorOptions options = at::TensorOptions(dtype_of_name(r.dtype));
+    x_ = random_normal("bench/x", 0, {r.batch * r.tokens, r.in_features}).to(options);
+    weight_ = random_normal("bench/weight", 0, {r.out_features, r.in_features}).to(options);
+    const double flops = 2.0 * static_cast<double>(x_.size(0) * r.in_features * r.out_features);
+    repeats_ = std::max(1, static_cast<int>(0.04 * (r.dtype == "fp32" ? 1e11 : 4e11) / flops));
+  }
+
+  void run() override {
+    const at::NoGradGuard no_grad;
+    for (int i = 0; i < repeats_; ++i) dense_product_by(library_, x_, weight_);
+  }
+  double units() const override { return repeats_; }
+
+ private:
+  ProductLibrary library_;
+  at::Tensor x_;
+  at::Tensor weight_;
+  int repeats_ = 1;
+};
+
 }  // namespace
+
+std::unique_ptr<BenchWork> make_product_work(const BenchTask& task, at::Device device) {
+  return std::make_unique<ProductWork>(task, device);
+}
 
 std::unique_ptr<BenchWork> make_layer_work(const BenchTask& task, at::Device device) {
   return std::make_unique<LayerWork>(task, device);

@@ -255,6 +255,7 @@ std::unique_ptr<BenchWork> make_bench_work(const BenchTask& task) {
   if (what == "merge") return std::make_unique<MergeWork>(task);
   const at::Device device = torch_device(open_device(task.request.device));
   if (what == "layer") return make_layer_work(task, device);
+  if (what == "product") return make_product_work(task, device);
   if (what == "sample") return std::make_unique<SampleWork>(task, device);
   if (what == "step") return std::make_unique<StepWork>(task, device);
   fail("bench: unknown work '", what, "'");

@@ -33,6 +33,8 @@ AdapterSet trained_looking_set(const std::string& kind, const BenchRequest& requ
 
 // Seconds of one repetition of `what` = layer are of one forward and backward pass.
 std::unique_ptr<BenchWork> make_layer_work(const BenchTask& task, at::Device device);
+// `what` = product: of one frozen product by the library that the variant names.
+std::unique_ptr<BenchWork> make_product_work(const BenchTask& task, at::Device device);
 std::unique_ptr<BenchWork> make_bench_work(const BenchTask& task);
 
 }  // namespace dorabooth

@@ -77,6 +77,11 @@ TimestepOptions timestep_options_of(const TrainConfig& config) {
   return options;
 }
 
+CaptionOptions caption_options_of(const TrainConfig& config) {
+  return {config.proportion_empty_prompts, config.shuffle_caption, config.keep_tokens,
+          config.caption_separator};
+}
+
 void check_trainer_options(const TrainConfig& config) {
   if (config.use_8bit_adam && config.optimizer != "adamw") {
     throw UsageError(
@@ -102,6 +107,9 @@ void check_trainer_options(const TrainConfig& config) {
   if (config.min_timestep >= config.max_timestep) {
     throw UsageError(concat("--min_timestep ", config.min_timestep,
                             " must be below --max_timestep ", config.max_timestep));
+  }
+  if (config.shuffle_caption && config.caption_separator.empty()) {
+    throw UsageError("--shuffle_caption wants a --caption_separator that is not empty");
   }
   pattern_value(config.learning_rate_pattern, "", 1.0, "--learning_rate_pattern");
 }

@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "datasets/caption_draws.h"
 #include "datasets/training_noise.h"
 #include "pipelines/parts/adapter_trainer.h"
 #include "pipelines/train.h"
@@ -16,6 +17,7 @@ TrainerOptions trainer_options_of(const TrainConfig& config);
 ObjectiveConfig objective_of(const TrainConfig& config, const std::string& base_type);
 NoiseOptions noise_options_of(const TrainConfig& config);
 TimestepOptions timestep_options_of(const TrainConfig& config);
+CaptionOptions caption_options_of(const TrainConfig& config);
 
 // Options that exclude each other, or that this run would ignore. Throws UsageError.
 void check_trainer_options(const TrainConfig& config);

@@ -38,26 +38,38 @@ TrainingText::TrainingText(const SdxlBundle& bundle, const std::vector<std::stri
   if (cached) embeds_ = encode_all(bundle, tokens_);
 }
 
+bool TrainingText::all_known(const std::vector<std::string>& captions) const {
+  return std::all_of(captions.begin(), captions.end(),
+                     [&](const std::string& caption) { return rows_.contains(caption); });
+}
+
 std::vector<int64_t> TrainingText::rows_of(const std::vector<std::string>& captions) const {
   std::vector<int64_t> rows;
   for (const std::string& caption : captions) rows.push_back(rows_.at(caption));
   return rows;
 }
 
+PromptTokens TrainingText::tokens_of(const std::vector<std::string>& captions) const {
+  // A shuffled caption is as long as its picture's own, of which a cut was told.
+  if (!all_known(captions)) return tokenize_prompts(bundle_, captions, LongPrompts::kCut, Log());
+  const at::Tensor rows = at::tensor(rows_of(captions)).to(tokens_.ids.device());
+  return {tokens_.ids.index_select(0, rows), tokens_.ids_2.index_select(0, rows), tokens_.windows};
+}
+
 PromptEmbeds TrainingText::cached(const std::vector<std::string>& captions) const {
+  if (!all_known(captions)) return encode_all(bundle_, tokens_of(captions));
   const at::Tensor rows = at::tensor(rows_of(captions)).to(bundle_.device);
   return {embeds_.prompt_embeds.index_select(0, rows), embeds_.pooled.index_select(0, rows)};
 }
 
 std::shared_ptr<nn::ContextCache> TrainingText::products(
     const std::vector<std::string>& captions) const {
+  if (!all_known(captions)) return nullptr;
   return std::make_shared<nn::BatchProducts>(products_, rows_of(captions));
 }
 
 PromptEmbeds TrainingText::live(const std::vector<std::string>& captions) const {
-  const at::Tensor rows = at::tensor(rows_of(captions)).to(tokens_.ids.device());
-  return encode_tokens(bundle_, {tokens_.ids.index_select(0, rows),
-                                 tokens_.ids_2.index_select(0, rows), tokens_.windows});
+  return encode_tokens(bundle_, tokens_of(captions));
 }
 
 }  // namespace dorabooth

@@ -47,14 +47,19 @@ at::Tensor onednn_product(const at::Tensor& x, const at::Tensor& weight) {
 
 }  // namespace
 
-at::Tensor dense_product(const at::Tensor& x, const at::Tensor& weight) {
-  const bool fp32_cpu = x.scalar_type() == at::kFloat && x.device().is_cpu() && !x.is_meta();
-  if (fp32_cpu && prefers_onednn() && x.numel() > 0) return onednn_product(x, weight);
+at::Tensor dense_product_by(ProductLibrary library, const at::Tensor& x, const at::Tensor& weight) {
+  if (library == ProductLibrary::kOneDnn) return onednn_product(x, weight);
   if (x.dim() < 3) return at::matmul(x, weight.t());
   // What at::matmul does in the end, without its way there.
   std::vector<int64_t> sizes = x.sizes().vec();
   sizes.back() = weight.size(0);
   return x.reshape({-1, x.size(-1)}).mm(weight.t()).view(sizes);
+}
+
+at::Tensor dense_product(const at::Tensor& x, const at::Tensor& weight) {
+  const bool fp32_cpu = x.scalar_type() == at::kFloat && x.device().is_cpu() && !x.is_meta();
+  const bool onednn = fp32_cpu && prefers_onednn() && x.numel() > 0;
+  return dense_product_by(onednn ? ProductLibrary::kOneDnn : ProductLibrary::kMatmul, x, weight);
 }
 
 std::string dense_product_rule() {

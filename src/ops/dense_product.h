@@ -13,6 +13,11 @@ namespace dorabooth {
 // backward).
 at::Tensor dense_product(const at::Tensor& x, const at::Tensor& weight);
 
+// The same by one library whatever the rule says: what `dorabooth bench product` compares, and the
+// rule comes from.
+enum class ProductLibrary { kMatmul, kOneDnn };
+at::Tensor dense_product_by(ProductLibrary library, const at::Tensor& x, const at::Tensor& weight);
+
 // Name of the rule in force on this machine, e.g. "fp32: oneDNN (AuthenticAMD)".
 std::string dense_product_rule();
 

@@ -91,7 +91,7 @@ TEST(ExportView, ProblemsStandUnderTheirFields) {
   DeskHarness desk(state, draw_export);
   desk.frames();
   const std::string text = desk.visible_text();
-  EXPECT_NE(text.find("nothing to merge"), std::string::npos) << text;
+  EXPECT_NE(text.find("Nothing to merge yet"), std::string::npos) << text;
   EXPECT_NE(text.find("/out exists"), std::string::npos) << text;
 }
 

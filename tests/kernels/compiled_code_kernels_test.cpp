@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdio>
+#include <cstdlib>
 #include <fstream>
 #include <map>
 #include <regex>
@@ -31,6 +32,15 @@ std::string nvcc() {
   return "";
 }
 
+// nvdisasm of the toolkit, or the one that DORABOOTH_NVDISASM names (PyPI: nvidia-cuda-nvdisasm).
+std::string nvdisasm() {
+  const char* named = std::getenv("DORABOOTH_NVDISASM");
+  for (const std::string path : {named == nullptr ? "" : named, "/usr/local/cuda/bin/nvdisasm"}) {
+    if (!path.empty() && fs::exists(path)) return path;
+  }
+  return "";
+}
+
 class CompiledKernels : public ::testing::TestWithParam<std::string> {
  protected:
   void SetUp() override {
@@ -38,6 +48,7 @@ class CompiledKernels : public ::testing::TestWithParam<std::string> {
     const fs::path source = source_dir() / "kernels" / (GetParam() + ".cu");
     const std::string folder = folder_.path().string();
     // One architecture: spills depend on registers a thread, the same on all that are built for.
+    const std::string disassembler = nvdisasm();
     report_ = run_command(nvcc() + " -std=c++17 -arch=sm_90 -cubin -Xptxas -v --keep --keep-dir " +
                           folder + " -I" + source_dir().string() + " -o " + folder + "/k.cubin " +
                           source.string());
@@ -45,11 +56,13 @@ class CompiledKernels : public ::testing::TestWithParam<std::string> {
     std::stringstream text;
     text << file.rdbuf();
     ptx_ = text.str();
+    if (!disassembler.empty()) sass_ = run_command(disassembler + " -c " + folder + "/k.cubin");
   }
 
   TemporaryFolder folder_;
   std::string report_;
   std::string ptx_;
+  std::string sass_;  // empty without a disassembler
 };
 
 TEST_P(CompiledKernels, SpillNoRegister) {
@@ -74,7 +87,20 @@ std::string entry(const std::string& ptx, const std::string& name) {
   return "";
 }
 
-// ptxas turns a 16-byte ld.global into one LDG.128.
+// The machine code of the kernel whose mangled name holds `name`.
+std::string sass_of(const std::string& sass, const std::string& name) {
+  size_t at = 0;
+  while ((at = sass.find(".section\t.text.", at)) != std::string::npos) {
+    const size_t end = sass.find(".section", at + 1);
+    const std::string body = sass.substr(at, end - at);
+    if (body.substr(0, body.find('\n')).find(name) != std::string::npos) return body;
+    at += 1;
+  }
+  return "";
+}
+
+// ptxas turns a 16-byte ld.global into one LDG.128: seen in the PTX, and in the machine code where
+// there is a disassembler.
 TEST_P(CompiledKernels, LoadAndStore128BitsAtOnce) {
   static const std::map<std::string, std::vector<std::string>> memory_bound = {
       {"norms", {"square_sum_rows_kernelILi8E"}},
@@ -94,6 +120,10 @@ TEST_P(CompiledKernels, LoadAndStore128BitsAtOnce) {
     const std::string body = entry(ptx_, name);
     ASSERT_FALSE(body.empty()) << name;
     EXPECT_TRUE(std::regex_search(body, wide)) << name;
+    if (sass_.empty()) continue;
+    const std::string code = sass_of(sass_, name);
+    ASSERT_FALSE(code.empty()) << name;
+    EXPECT_NE(code.find("LDG.E.128"), std::string::npos) << name;
   }
 }
 

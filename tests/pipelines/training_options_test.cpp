@@ -39,6 +39,12 @@ TEST_F(TrainingOptions, EachChangesTheResult) {
          c.timestep_bias_strategy = "later";
          c.timestep_bias_multiplier = 50;
        }},
+      {"empty", [](TrainConfig& c) { c.proportion_empty_prompts = 1; }},
+      {"shuffle",
+       [](TrainConfig& c) {
+         c.shuffle_caption = true;
+         c.caption_separator = " ";
+       }},
       {"lion", [](TrainConfig& c) { c.optimizer = "lion"; }},
       {"adafactor", [](TrainConfig& c) { c.optimizer = "adafactor"; }},
       {"schedule_free", [](TrainConfig& c) { c.optimizer = "adamw_schedule_free"; }},

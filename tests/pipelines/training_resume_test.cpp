@@ -73,8 +73,12 @@ TEST_F(TrainingResume, AlsoWithEveryOtherOptimizer) {
   }
 }
 
-TEST_F(TrainingResume, AlsoWithAMovingAverageAndUnusualNoise) {
+TEST_F(TrainingResume, AlsoWithAMovingAverageAndUnusualNoiseAndCaptions) {
   config_.use_ema = true;
+  config_.instance_prompt = "{caption}, a sks icon, flat, bright";
+  config_.shuffle_caption = true;
+  config_.keep_tokens = 1;
+  config_.proportion_empty_prompts = 0.3;
   config_.noise_offset = 0.05;
   config_.input_perturbation = 0.1;
   config_.multires_noise_iterations = 3;

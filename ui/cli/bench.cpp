@@ -17,8 +17,9 @@ namespace dorabooth {
 
 namespace {
 
-const CommandText kText = {"bench", "Time a layer, a training step, a sampling step, a load or a merge.",
-                           "what", true};
+const CommandText kText = {
+    "bench", "Time a frozen product, a layer, a training step, a sampling step, a load or a merge.",
+    "what", true};
 
 nlohmann::json to_json(const BenchReport& report) {
   nlohmann::json lines = nlohmann::json::array();

@@ -101,7 +101,8 @@ void draw_adapters(const State& state, Actions& actions) {
   if (const auto problem = problems.find(kAdapters); problem != problems.end()) {
     ImGui::PushStyleColor(ImGuiCol_Text,
                           adapters.empty() ? warning_text_color() : error_text_color());
-    ImGui::TextWrapped("%s", problem->second.c_str());
+    const char* nothing = "Nothing to merge yet: add an adapter.";
+    ImGui::TextWrapped("%s", adapters.empty() ? nothing : problem->second.c_str());
     ImGui::PopStyleColor();
   }
 }

@@ -3,6 +3,9 @@
 #include <imgui.h>
 #include <imgui_stdlib.h>
 
+#include <algorithm>
+#include <cmath>
+
 #include "ui/desktop/theme.h"
 
 namespace dorabooth {
@@ -69,7 +72,10 @@ void draw_log(const State& state, Actions& actions, Widgets&) {
     ImGui::TextWrapped("Messages and errors of running work appear here, the newest last.");
     return;
   }
-  if (!ImGui::BeginChild("Messages")) return ImGui::EndChild();
+  // Whole lines, so that none is cut at an edge.
+  const float line = ImGui::GetTextLineHeightWithSpacing();
+  const float height = std::floor(ImGui::GetContentRegionAvail().y / line) * line;
+  if (!ImGui::BeginChild("Messages", {0, std::max(line, height)})) return ImGui::EndChild();
   const bool at_end = ImGui::GetScrollY() >= ImGui::GetScrollMaxY();
   int shown = 0;
   for (size_t i = 0; i < log.messages.size(); ++i) {
