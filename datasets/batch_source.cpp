@@ -73,12 +73,24 @@ void BatchSource::append_rows(const Stream& stream, int64_t micro_step, Rows& ro
     rows.input_noise.push_back(row_noise.input);
     rows.time_ids.push_back(examples.time_ids[example]);
     rows.timesteps.push_back(timesteps_.draw(timestep, micro_step, row));
-    // A class prompt stays what it is: it is what the pictures were drawn with.
-    const std::string& caption = examples.captions[static_cast<size_t>(example)];
-    rows.captions.push_back(&stream == &instance_ ? drawn_caption(caption_options_, caption, seed_,
-                                                                  stream.name, micro_step, row)
-                                                  : caption);
+    rows.captions.push_back(caption_of(stream, example, micro_step, row));
   }
+}
+
+// A class prompt stays what it is: it is what the pictures were drawn with.
+std::string BatchSource::caption_of(const Stream& stream, int64_t example, int64_t micro_step,
+                                    uint32_t row) const {
+  const auto i = static_cast<size_t>(example);
+  const std::string* caption = &stream.examples.captions[i];
+  if (!stream.examples.alternatives.empty() && !stream.examples.alternatives[i].empty()) {
+    const std::vector<std::string>& others = stream.examples.alternatives[i];
+    const uint32_t chosen = RandomStream(seed_, stream.name + "/caption")
+                                .integer(static_cast<uint64_t>(micro_step), row,
+                                         static_cast<uint32_t>(others.size() + 1));
+    if (chosen > 0) caption = &others[chosen - 1];
+  }
+  if (&stream != &instance_) return *caption;
+  return drawn_caption(caption_options_, *caption, seed_, stream.name, micro_step, row);
 }
 
 TrainingBatch BatchSource::batch(int64_t micro_step) const {
@@ -99,10 +111,14 @@ TrainingBatch BatchSource::batch(int64_t micro_step) const {
 std::vector<std::string> BatchSource::captions() const {
   std::vector<std::string> result;
   std::set<std::string> seen;
-  const auto add = [&](const ExampleSet& examples) {
-    for (const std::string& caption : examples.captions) {
+  const auto add_all = [&](const std::vector<std::string>& captions) {
+    for (const std::string& caption : captions) {
       if (seen.insert(caption).second) result.push_back(caption);
     }
+  };
+  const auto add = [&](const ExampleSet& examples) {
+    add_all(examples.captions);
+    for (const auto& alternatives : examples.alternatives) add_all(alternatives);
   };
   add(instance_.examples);
   if (class_) add(class_->examples);

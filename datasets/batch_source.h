@@ -47,6 +47,8 @@ class BatchSource {
   };
   struct Rows;
   void append_rows(const Stream& stream, int64_t micro_step, Rows& rows) const;
+  std::string caption_of(const Stream& stream, int64_t example, int64_t micro_step,
+                         uint32_t row) const;
 
   Stream instance_;
   std::optional<Stream> class_;

@@ -45,6 +45,7 @@ ExampleSet encode_examples(const ExampleRequest& request, const AutoencoderKl& v
       stds.push_back(posterior.std.to(at::kCPU, at::kFloat));
       time_ids.push_back(time_ids_of(micro_conditioning(plan)));
       set.captions.push_back(picture.caption);
+      set.alternatives.push_back(picture.alternatives);
       encoded(static_cast<int64_t>(index) + 1);
     }
   }

@@ -20,10 +20,11 @@ struct ExampleRequest : ExampleRule {
 };
 
 struct ExampleSet {
-  std::vector<std::string> captions;  // one an example
-  at::Tensor mean;                    // [examples, channels, h, w] fp32, not scaled
-  at::Tensor std;                     // the same
-  at::Tensor time_ids;                // [examples, 6] fp32
+  std::vector<std::string> captions;                   // one an example
+  std::vector<std::vector<std::string>> alternatives;  // further ones of every example, or empty
+  at::Tensor mean;      // [examples, channels, h, w] fp32, not scaled
+  at::Tensor std;       // the same
+  at::Tensor time_ids;  // [examples, 6] fp32
 
   int64_t size() const { return static_cast<int64_t>(captions.size()); }
 };

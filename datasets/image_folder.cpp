@@ -65,15 +65,24 @@ std::vector<std::string> notes_on(const fs::path& folder) {
   return notes;
 }
 
-std::string first_line(const fs::path& path) {
+// The first line, which must say something, and those of the others that do.
+std::vector<std::string> caption_lines(const fs::path& path) {
   std::string text = read_file(path);
   if (text.starts_with("\xef\xbb\xbf")) text.erase(0, 3);
-  const std::string line = text.substr(0, text.find('\n'));
-  const size_t begin = line.find_first_not_of(" \t\r");
-  if (begin == std::string::npos) fail("caption file ", path.string(), " has an empty first line");
-  const std::string caption = line.substr(begin, line.find_last_not_of(" \t\r") - begin + 1);
-  if (!is_utf8(caption)) fail("caption file ", path.string(), " is not UTF-8");
-  return caption;
+  if (!is_utf8(text)) fail("caption file ", path.string(), " is not UTF-8");
+  std::vector<std::string> lines;
+  for (size_t at = 0; at <= text.size();) {
+    const size_t end = std::min(text.find('\n', at), text.size());
+    const std::string line = text.substr(at, end - at);
+    const size_t begin = line.find_first_not_of(" \t\r");
+    if (begin != std::string::npos) {
+      lines.push_back(line.substr(begin, line.find_last_not_of(" \t\r") - begin + 1));
+    } else if (at == 0) {
+      fail("caption file ", path.string(), " has an empty first line");
+    }
+    at = end + 1;
+  }
+  return lines;
 }
 
 // A row's file must exist, and the folders on its way may not lead out.
@@ -114,12 +123,15 @@ OwnCaption own_caption(const ListedPicture& picture) {
   if (picture.table_caption) return {CaptionSource::kTable, *picture.table_caption};
   OwnCaption own;
   for (const fs::path& sidecar : caption_files_of(picture.path)) {
-    const std::string line = first_line(sidecar);
-    if (own.source == CaptionSource::kSidecar && own.text != line) {
+    std::vector<std::string> lines = caption_lines(sidecar);
+    const std::string line = lines.front();
+    lines.erase(lines.begin());
+    const bool differs = own.text != line || own.alternatives != lines;
+    if (own.source == CaptionSource::kSidecar && differs) {
       fail(picture.path.string(),
            " has two caption files that differ, .txt and .caption; want one");
     }
-    own = {CaptionSource::kSidecar, line};
+    own = {CaptionSource::kSidecar, line, std::move(lines)};
   }
   return own;
 }
@@ -173,14 +185,25 @@ ImageListing list_image_folder(const ImageFolderRequest& request) {
   return result;
 }
 
+std::vector<std::string> training_alternatives(const OwnCaption& own,
+                                               const ImageFolderRequest& request) {
+  const std::optional<std::string>& prompt = request.instance_prompt;
+  const bool is_template = prompt && prompt->find(kPlaceholder) != std::string::npos;
+  std::vector<std::string> captions = own.alternatives;
+  if (!is_template) return captions;
+  for (std::string& caption : captions) caption = filled_template(*prompt, caption);
+  return captions;
+}
+
 ImageFolder read_image_folder(const ImageFolderRequest& request) {
   ImageListing listing = list_image_folder(request);
   ImageFolder result;
   result.notes = std::move(listing.notes);
   for (const ListedPicture& picture : listing.pictures) {
-    result.pictures.push_back({picture.path,
-                               training_caption(picture, own_caption(picture), request),
-                               read_crop_rectangle(picture.path)});
+    const OwnCaption own = own_caption(picture);
+    result.pictures.push_back({picture.path, training_caption(picture, own, request),
+                               read_crop_rectangle(picture.path),
+                               training_alternatives(own, request)});
   }
   return result;
 }

@@ -17,6 +17,8 @@ struct CaptionedPicture {
   std::filesystem::path path;
   std::string caption;
   std::optional<CropRectangle> crop = std::nullopt;  // drawn by a person
+  // Further captions, as good as the first: training draws one each time.
+  std::vector<std::string> alternatives = {};
 };
 
 struct ImageFolderRequest {
@@ -31,6 +33,7 @@ enum class CaptionSource { kNone, kPrompt, kTable, kSidecar };
 struct OwnCaption {
   CaptionSource source = CaptionSource::kNone;
   std::string text;
+  std::vector<std::string> alternatives = {};  // the further lines of a caption file
 };
 
 struct ListedPicture {
@@ -50,7 +53,7 @@ struct ImageFolder {
 };
 
 // A picture's own caption is that of the metadata table, else the first line of <stem>.txt or
-// <stem>.caption. The caption it is trained with:
+// <stem>.caption, whose further lines are alternatives. The caption it is trained with:
 //   an instance prompt with "{caption}"   the prompt with the own caption in its place
 //   otherwise                             the own caption, else the instance prompt
 // A picture that ends up with none is an error, and so are: no such folder, no picture in it, a
@@ -65,6 +68,9 @@ ImageListing list_image_folder(const ImageFolderRequest& request);
 OwnCaption own_caption(const ListedPicture& picture);
 std::string training_caption(const ListedPicture& picture, const OwnCaption& own,
                              const ImageFolderRequest& request);
+// The same of every alternative.
+std::vector<std::string> training_alternatives(const OwnCaption& own,
+                                               const ImageFolderRequest& request);
 
 // The pictures' caption files that exist, .txt before .caption.
 std::vector<std::filesystem::path> caption_files_of(const std::filesystem::path& picture);

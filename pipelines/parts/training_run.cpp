@@ -130,6 +130,9 @@ std::string digest_of(const std::vector<CaptionedPicture>& pictures) {
   for (const CaptionedPicture& picture : pictures) {
     digest.update(concat(sha256_of_file(picture.path), picture.caption.size(), ":"));
     digest.update(picture.caption);
+    for (const std::string& other : picture.alternatives) {
+      digest.update(concat(" or ", other.size(), ":", other));
+    }
     if (const auto& crop = picture.crop) {
       digest.update(
           concat(" crop ", crop->left, " ", crop->top, " ", crop->width, " ", crop->height, " "));

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "datasets/batch_source.h"
@@ -54,6 +55,24 @@ TEST(CaptionDraws, AnotherSeparatorIsTaken) {
   options.separator = " | ";
   const std::string drawn = draw(options, "one, two | three", 1);
   EXPECT_TRUE(drawn == "one, two |  three" || drawn == "three |  one, two") << drawn;
+}
+
+TEST(BatchSource, OneOfACaptionsAlternativesIsDrawn) {
+  ExampleSet set;
+  set.captions = {"a", "b"};
+  set.alternatives = {{"a2", "a3"}, {}};
+  set.mean = at::zeros({2, 1, 2, 2});
+  set.std = at::zeros_like(set.mean);
+  set.time_ids = at::zeros({2, 6});
+  const BatchSource source(set, std::nullopt, 3, 2, 1.0, 1000);
+  EXPECT_EQ(source.captions(), (std::vector<std::string>{"a", "b", "a2", "a3"}));
+  std::map<std::string, int> seen;
+  for (int64_t step = 0; step < 900; ++step) {
+    for (const std::string& caption : source.batch(step).captions) ++seen[caption];
+    EXPECT_EQ(source.batch(step).captions, source.batch(step).captions);
+  }
+  EXPECT_EQ(seen["b"], 900);
+  for (const char* caption : {"a", "a2", "a3"}) EXPECT_NEAR(seen[caption], 300, 60) << caption;
 }
 
 TEST(BatchSource, ClassCaptionsStayAndTheEmptyOneIsListed) {

@@ -74,6 +74,17 @@ TEST_F(ImageFolderTest, SidecarsGiveTheirFirstLine) {
   EXPECT_EQ(pairs(read("a fox")), (Pairs{"a.png=a red fox", "b.png=a blue fox", "c.png=a fox"}));
 }
 
+TEST_F(ImageFolderTest, FurtherLinesOfASidecarAreAlternatives) {
+  picture("a.png");
+  picture("b.png");
+  text("a.txt", "red\r\n\n  scarlet \ncrimson");
+  text("b.txt", "blue\n");
+  const auto pictures = read("a {caption} fox").pictures;
+  EXPECT_EQ(pictures[0].caption, "a red fox");
+  EXPECT_EQ(pictures[0].alternatives, (std::vector<std::string>{"a scarlet fox", "a crimson fox"}));
+  EXPECT_TRUE(pictures[1].alternatives.empty());
+}
+
 TEST_F(ImageFolderTest, PromptWithPlaceholderIsATemplate) {
   picture("a.png");
   picture("b.png");
