@@ -36,7 +36,7 @@ std::string program_path() {
   dup2(nothing, STDERR_FILENO);
   const std::string number = std::to_string(display_file);
   execl(path.c_str(), "Xvfb", "-displayfd", number.c_str(), "-screen", "0", size.c_str(), "-fbdir",
-        folder.c_str(), "-nocursor", "-nolisten", "tcp", static_cast<char*>(nullptr));
+        folder.c_str(), "-nocursor", "-noreset", "-nolisten", "tcp", static_cast<char*>(nullptr));
   _exit(127);
 }
 

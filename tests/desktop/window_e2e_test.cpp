@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <GLFW/glfw3.h>
+#include <imgui_internal.h>
 
 #include <chrono>
 #include <cstdlib>
@@ -101,6 +102,26 @@ TEST_F(WindowDrive, ADroppedPictureOfAnotherProgramBringsItsFolder) {
                       << drive.state().dataset.enlarged_path << " " << log_text(drive.state().log);
     EXPECT_EQ(drive.state().project.train.instance_data_dir, pictures.string());
     screenshot(drive, "dropped");
+  });
+}
+
+TEST_F(WindowDrive, TheLayoutIsRememberedUntilItIsReset) {
+  const char* log = window_title(WindowId::kLog);
+  ImVec2 place;
+  run_driven(options_, [&](ProgramDrive& drive) {
+    EXPECT_TRUE(ImGui::FindWindowByName(log)->DockIsActive);
+    drive.test->UndockWindow(log);
+    drive.test->WindowMove(log, {300, 200});
+    place = ImGui::FindWindowByName(log)->Pos;
+  });
+  run_driven(options_, [&](ProgramDrive& drive) {
+    drive.test->Yield(3);
+    EXPECT_FALSE(ImGui::FindWindowByName(log)->DockIsActive);
+    EXPECT_EQ(ImGui::FindWindowByName(log)->Pos.x, place.x);
+    EXPECT_EQ(ImGui::FindWindowByName(log)->Pos.y, place.y);
+    drive.desk.act(AppAction(ResetLayout{}));
+    drive.test->Yield(3);
+    EXPECT_TRUE(ImGui::FindWindowByName(log)->DockIsActive);
   });
 }
 

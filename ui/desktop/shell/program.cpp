@@ -64,6 +64,7 @@ void run_program(const DesktopOptions& options, const ProgramHooks& hooks) {
     if (const std::string text = window.changed_layout(); !text.empty())
       desk.run(SaveText{layout, text});
   }
+  desk.run(SaveText{layout, window.layout()});
   if (hooks.closing) hooks.closing();
 }
 

@@ -163,7 +163,9 @@ std::string Window::changed_layout() {
   ImGuiIO& io = ImGui::GetIO();
   if (!io.WantSaveIniSettings) return "";
   io.WantSaveIniSettings = false;
-  return ImGui::SaveIniSettingsToMemory();
+  return layout();
 }
+
+std::string Window::layout() const { return ImGui::SaveIniSettingsToMemory(); }
 
 }  // namespace dorabooth

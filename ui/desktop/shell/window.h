@@ -46,6 +46,8 @@ class Window {
   void end_frame();
   // The layout of the windows, if it changed since the last call and should be saved; else "".
   std::string changed_layout();
+  // The layout as it is: at the end, when a change may be too young for changed_layout().
+  std::string layout() const;
 
   static Window& of(GLFWwindow* window);
   void tell_input() {

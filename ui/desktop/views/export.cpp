@@ -12,6 +12,7 @@
 #include "ui/desktop/theme.h"
 #include "ui/desktop/widgets/form.h"
 #include "ui/desktop/widgets/job_line.h"
+#include "ui/desktop/widgets/path_text.h"
 #include "ui/desktop/widgets/receipt_table.h"
 #include "ui/desktop/widgets/selectable_text.h"
 
@@ -47,6 +48,7 @@ bool draw_adapter(const State& state, size_t index, Actions& actions) {
   ImGui::SetNextItemWidth(std::max(8 * size, ImGui::GetContentRegionAvail().x - 14 * size));
   edited |= ImGui::InputText("##file", &argument.path);
   ended |= ImGui::IsItemDeactivatedAfterEdit();
+  show_end_of_path(argument.path);
   ImGui::SetItemTooltip("%s", argument.path.c_str());
   ImGui::SameLine();
   ImGui::SetNextItemWidth(6 * size);

@@ -9,6 +9,7 @@
 #include <limits>
 
 #include "src/config/field_text.h"
+#include "ui/desktop/widgets/path_text.h"
 
 namespace dorabooth {
 
@@ -70,39 +71,14 @@ FieldEdit draw_choice(const Field& field, const json& value) {
   return edit;
 }
 
-// The end of a text that is longer than its box, where a path's name is; the whole as a tooltip.
-void show_end(const std::string& text) {
-  if (ImGui::IsItemActive()) return;
-  const ImGuiStyle& style = ImGui::GetStyle();
-  const ImVec2 first = ImGui::GetItemRectMin();
-  const ImVec2 last = ImGui::GetItemRectMax();
-  const float width = last.x - first.x - 2 * style.FramePadding.x;
-  if (ImGui::CalcTextSize(text.c_str()).x <= width) return;
-  ImGui::SetItemTooltip("%s", text.c_str());
-  const std::string dots = "…";
-  size_t begin = 0;
-  const auto is_inside_letter = [&] {
-    return begin < text.size() && (static_cast<unsigned char>(text[begin]) & 0xC0) == 0x80;
-  };
-  do {
-    ++begin;
-    while (is_inside_letter()) ++begin;
-  } while (begin < text.size() &&
-           ImGui::CalcTextSize((dots + text.substr(begin)).c_str()).x > width);
-  ImDrawList& list = *ImGui::GetWindowDrawList();
-  list.AddRectFilled(first, last, ImGui::GetColorU32(ImGuiCol_WindowBg), style.FrameRounding);
-  list.AddRectFilled(first, last, ImGui::GetColorU32(ImGuiCol_FrameBg), style.FrameRounding);
-  list.AddText({first.x + style.FramePadding.x, first.y + style.FramePadding.y},
-               ImGui::GetColorU32(ImGuiCol_Text), (dots + text.substr(begin)).c_str());
-}
-
 FieldEdit draw_text(const Field& field, const json& value) {
   FieldEdit edit;
   std::string text = value.is_string() ? value.get<std::string>() : "";
   if (ImGui::InputText(id_of(field).c_str(), &text)) edit.value = text;
   note_end(edit);
   if (path_kind(field) == PathKind::kNone) return edit;
-  show_end(text);
+  if (!text.empty()) ImGui::SetItemTooltip("%s", text.c_str());
+  show_end_of_path(text);
   ImGui::SameLine();
   edit.ask_for_file = ImGui::Button(("...##" + field.name).c_str());
   ImGui::SetItemTooltip("Choose");
