@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <cmath>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -19,6 +20,7 @@
 #include "pipelines/parts/training_previews.h"
 #include "pipelines/parts/training_run.h"
 #include "pipelines/parts/training_text.h"
+#include "pipelines/parts/training_validation.h"
 #include "src/adapter/adapter_file.h"
 #include "src/base/atomic_file.h"
 #include "src/base/error.h"
@@ -31,6 +33,8 @@ namespace fs = std::filesystem;
 using nlohmann::json;
 
 namespace {
+
+constexpr int64_t kValidationTimesteps = 8;  // of every held-out picture
 
 class Run {
  public:
@@ -45,6 +49,8 @@ class Run {
   bool prepare();
   std::optional<ExampleSet> encode(const ImageFolder& folder, const std::string& stream);
   void set_steps(int64_t examples);
+  bool open_validation(const ImageFolder& held_out);
+  std::map<std::string, double> held_out_losses(int64_t done);
   void make_trainers();
   void open_output();
   void open_reports();
@@ -73,6 +79,7 @@ class Run {
   ObjectiveConfig objective_;
   std::optional<BatchSource> batches_;
   std::optional<TrainingText> text_;
+  std::optional<TrainingValidation> validation_;
   Trainers trainers_;
   std::set<const AdapterTrainer*> train_text_;  // those with adapters on a text encoder
   LrSchedule lr_;
@@ -118,8 +125,9 @@ std::optional<ExampleSet> Run::encode(const ImageFolder& folder, const std::stri
   request.pictures = folder.pictures;
   const auto side = static_cast<int>(config_.resolution);
   request.target = {side, side};
-  request.center_crop = config_.center_crop;
-  request.random_flip = config_.random_flip;
+  const bool held_out = stream == "held-out";
+  request.center_crop = config_.center_crop || held_out;
+  request.random_flip = config_.random_flip && !held_out;
   request.repeats = stream == "instance" ? config_.repeats : 1;
   request.seed = static_cast<uint64_t>(config_.seed);
   request.stream = stream;
@@ -153,8 +161,10 @@ void Run::open_output() {
 bool Run::prepare() {
   open_device(config_.device);
   check_train_config(config_);
-  const ImageFolder instance = instance_pictures();
+  ImageFolder instance = instance_pictures();
   if (stop_.stop_requested()) return false;
+  ImageFolder held_out;
+  if (config_.validation_split > 0) held_out = hold_out_pictures(config_, instance);
   set_steps(static_cast<int64_t>(instance.pictures.size()) * config_.repeats);
   open_output();
   resume_ = find_resume_point(config_, log_);
@@ -172,6 +182,7 @@ bool Run::prepare() {
   if (config_.with_prior_preservation) of_class = class_pictures();
   if (stop_.stop_requested()) return false;
   facts_.pictures = digest_of(instance.pictures) + digest_of(of_class.pictures);
+  if (!held_out.pictures.empty()) facts_.pictures += digest_of(held_out.pictures);
   if (resume_) {
     load_checkpoint(*resume_, config_, facts_, trainers_, log_);
     first_step_ = resume_->step;
@@ -193,8 +204,37 @@ bool Run::prepare() {
                    caption_options_of(config_));
   text_.emplace(bundle_, batches_->captions(), train_text_.size() < trainers_.size(),
                 static_cast<size_t>(config_.text_cache_mb) << 20, log_);
+  if (!held_out.pictures.empty() && !open_validation(held_out)) return false;
   watches_.assign(trainers_.size(), DivergenceWatch(untrained_loss()));
   return true;
+}
+
+bool Run::open_validation(const ImageFolder& held_out) {
+  auto examples = encode(held_out, "held-out");
+  if (!examples) return false;
+  validation_.emplace(HeldOutLoss(std::move(*examples), static_cast<uint64_t>(config_.seed),
+                                  kValidationTimesteps, bundle_.vae->config().scaling_factor),
+                      bundle_, *schedule_, *text_, objective_.prediction_type,
+                      config_.train_batch_size);
+  log_.info(concat("held-out loss of the base ", validation_->base(), " over ",
+                   validation_->pictures(), " pictures"));
+  if (first_step_ > 0) {
+    validation_->note_metrics(fs::path(config_.output_dir) / "metrics.jsonl");
+  }
+  return true;
+}
+
+// After `done` steps; empty where none is due.
+std::map<std::string, double> Run::held_out_losses(int64_t done) {
+  std::map<std::string, double> losses;
+  const bool due = done % config_.validation_steps == 0 || done == max_steps_;
+  if (!validation_ || !due) return losses;
+  for (const auto& trainer : trainers_) {
+    const double loss = validation_->of(*trainer, train_text_.contains(trainer.get()));
+    validation_->note(trainer->name(), done, loss);
+    losses[trainer->name()] = loss;
+  }
+  return losses;
 }
 
 void Run::make_trainers() {
@@ -326,6 +366,10 @@ void Run::report_step(int64_t step, double seconds) {
     values.emplace_back("loss/" + name, losses_[i]);
     values.emplace_back("grad_norm/" + name, grad_norms_[i]);
   }
+  for (const auto& [name, loss] : held_out_losses(done)) {
+    line["validation_loss"][name] = loss;
+    values.emplace_back("validation_loss/" + name, loss);
+  }
   values.emplace_back("lr", lr);
   values.emplace_back("images_per_second", pictures / seconds);
   metrics_->append(line);
@@ -425,6 +469,11 @@ TrainReport Run::run_steps() {
   }
   checkpoint(report_.steps);
   save_final();
+  for (const auto& trainer : trainers_) {
+    if (!validation_) break;
+    log_.info(
+        concat(trainer->name(), ": ", validation_->best_of(trainer->name(), config_.output_dir)));
+  }
   return report_;
 }
 

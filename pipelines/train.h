@@ -108,6 +108,7 @@ struct TrainConfig : ModelOptions {
   std::optional<int64_t> checkpoints_total_limit;
   std::optional<std::string> resume_from_checkpoint;  // "latest" or a checkpoint folder
   std::optional<std::string> report_to;               // "tensorboard"
+  double validation_split = 0.0;
   std::optional<std::string> validation_prompt;
   int64_t num_validation_images = 4;
   int64_t validation_steps = 100;

@@ -249,13 +249,20 @@ void add_output_fields(FieldList<TrainConfig>& f) {
         "latest, or a checkpoint folder.");
   f.add("report_to", &TrainConfig::report_to, "Event files beside metrics.jsonl.")
       .one_of({"tensorboard"});
+  f.add("validation_split", &TrainConfig::validation_split,
+        "Share of the pictures that are held out: their loss at fixed noise and timesteps is "
+        "measured "
+        "every validation_steps, and the lowest is named at the end.")
+      .at_least(0)
+      .at_most(0.9);
   f.add("validation_prompt", &TrainConfig::validation_prompt,
         "Prompt of the previews; absent: none.");
   f.add("num_validation_images", &TrainConfig::num_validation_images,
         "Previews at a time, seeds from the run's seed on.")
       .at_least(1)
       .at_most(64);
-  f.add("validation_steps", &TrainConfig::validation_steps, "Previews every N optimizer steps.")
+  f.add("validation_steps", &TrainConfig::validation_steps,
+        "Previews and held-out losses every N optimizer steps.")
       .at_least(1);
   f.add("validation_inference_steps", &TrainConfig::validation_inference_steps,
         "Denoising steps of a preview.")

@@ -1,0 +1,68 @@
+// Noise comes from the stream "evaluate/noise", by (picture, timestep).
+#include "pipelines/parts/held_out_loss.h"
+
+#include <ATen/ATen.h>
+
+#include <span>
+
+#include "src/base/random_stream.h"
+#include "src/objective/target.h"
+
+namespace dorabooth {
+
+namespace {
+
+// The middle of each of `count` equal parts of the schedule.
+int64_t stratified_timestep(int64_t k, int64_t count, int64_t num_train_timesteps) {
+  return (2 * k + 1) * num_train_timesteps / (2 * count);
+}
+
+}  // namespace
+
+HeldOutLoss::HeldOutLoss(ExampleSet examples, uint64_t seed, int64_t num_timesteps,
+                         double scaling_factor)
+    : examples_(std::move(examples)),
+      seed_(seed),
+      num_timesteps_(num_timesteps),
+      scaling_factor_(scaling_factor) {}
+
+double HeldOutLoss::sum(const SdxlBundle& bundle, const Ddpm& schedule,
+                        const std::string& prediction_type, const PromptEmbeds& embeds,
+                        int64_t first, int64_t last) const {
+  const at::NoGradGuard no_grad;
+  const RandomStream stream(seed_, "evaluate/noise");
+  std::vector<at::Tensor> latent_rows;
+  std::vector<at::Tensor> noise_rows;
+  std::vector<int64_t> timestep_rows;
+  std::vector<int64_t> picture_rows;
+  for (int64_t row = first; row < last; ++row) {
+    const int64_t picture = row / num_timesteps_;
+    const int64_t k = row % num_timesteps_;
+    const at::Tensor mean = examples_.mean[picture];
+    at::Tensor draw = at::empty(mean.sizes(), at::kFloat);
+    stream.normal(static_cast<uint64_t>(picture), static_cast<uint32_t>(k),
+                  std::span<float>(draw.data_ptr<float>(), static_cast<size_t>(draw.numel())));
+    latent_rows.push_back(mean * scaling_factor_);
+    noise_rows.push_back(draw);
+    timestep_rows.push_back(stratified_timestep(k, num_timesteps_, schedule.num_train_timesteps()));
+    picture_rows.push_back(picture);
+  }
+  const at::Tensor latents = at::stack(latent_rows);
+  const at::Tensor noise = at::stack(noise_rows);
+  const at::Tensor timesteps = at::tensor(timestep_rows);
+  const at::Tensor pictures = at::tensor(picture_rows);
+  const at::Device device = bundle.device;
+  const at::Tensor on_device = pictures.to(device);
+  UNetInputs inputs;
+  inputs.sample = schedule.add_noise(latents, noise, timesteps).to(device, bundle.dtype);
+  inputs.timesteps = timesteps.to(device);
+  inputs.encoder_hidden_states = embeds.prompt_embeds.index_select(0, on_device);
+  inputs.text_embeds = embeds.pooled.index_select(0, on_device);
+  inputs.time_ids = examples_.time_ids.index_select(0, pictures).to(device);
+  const at::Tensor prediction = bundle.unet->forward(inputs).to(at::kCPU, at::kFloat);
+  const at::Tensor target = training_target(prediction_type, schedule, latents, noise, timesteps);
+  const at::Tensor error = (prediction - target).square().to(at::kDouble);
+  return error.mean({1, 2, 3}).sum().item<double>();
+}
+
+}  // namespace dorabooth
