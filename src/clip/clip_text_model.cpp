@@ -1,5 +1,5 @@
-// Pooling follows transformers: with eos_token_id 2 (what old configs say) the position of the
-// highest id, otherwise the first position of the end-of-text id.
+// Pooling: with eos_token_id 2 (what old configs say) the position of the base's highest id,
+// otherwise the first position of the end-of-text id.
 #include "src/clip/clip_text_model.h"
 
 #include <ATen/ATen.h>
@@ -17,9 +17,11 @@ namespace {
 constexpr int64_t kLegacyEosTokenId = 2;
 
 // ids [batch, tokens] -> [batch], the position that is pooled.
-at::Tensor pooled_position(const at::Tensor& ids, int64_t eos_token_id) {
-  if (eos_token_id == kLegacyEosTokenId) return ids.argmax(1);
-  return ids.eq(eos_token_id).to(at::kInt).argmax(1);
+at::Tensor pooled_position(const at::Tensor& ids, const ClipTextConfig& config) {
+  if (config.eos_token_id == kLegacyEosTokenId) {
+    return ids.masked_fill(ids.ge(config.vocab_size), -1).argmax(1);
+  }
+  return ids.eq(config.eos_token_id).to(at::kInt).argmax(1);
 }
 
 }  // namespace
@@ -57,8 +59,33 @@ at::Tensor ClipTextModel::embed(const at::Tensor& ids) const {
   if (ids.size(1) > config_.max_position_embeddings) {
     fail("text encoder: ", ids.size(1), " tokens, the limit is ", config_.max_position_embeddings);
   }
-  return nn::add_temporary(position_embedding_->first_rows(ids.size(1)),
-                           token_embedding_->forward(ids));
+  return nn::add_temporary(position_embedding_->first_rows(ids.size(1)), token_rows(ids));
+}
+
+void ClipTextModel::set_added_embeddings(at::Tensor rows) {
+  if (rows.defined() && (rows.dim() != 2 || rows.size(1) != config_.hidden_size)) {
+    fail("text encoder: want added embeddings [count,", config_.hidden_size, "], got ",
+         shape_text(rows.sizes().vec()));
+  }
+  added_ = std::move(rows);
+}
+
+// ids [batch, tokens] -> [batch, tokens, hidden_size]
+at::Tensor ClipTextModel::token_rows(const at::Tensor& ids) const {
+  if (!added_.defined()) return token_embedding_->forward(ids);
+  const int64_t first = config_.vocab_size;
+  const at::Tensor is_added = ids.ge(first);
+  const at::Tensor own = token_embedding_->forward(ids.masked_fill(is_added, 0));
+  const at::Tensor index = (ids - first).clamp_min(0);
+  if (index.is_cpu() && index.numel() > 0) {
+    const int64_t last = index.max().item<int64_t>();
+    if (last >= added_.size(0)) {
+      fail("text encoder: id ", first + last, ", the base has ", first, " tokens and ",
+           added_.size(0), " were added");
+    }
+  }
+  const at::Tensor added = at::embedding(added_.to(own.device(), own.scalar_type()), index);
+  return at::where(is_added.unsqueeze(-1), added, own);
 }
 
 at::Tensor ClipTextModel::apply_layer(size_t i, const at::Tensor& x) const {
@@ -84,7 +111,7 @@ ClipTextOutput ClipTextModel::forward(const at::Tensor& ids, ClipTextWanted want
   if (wanted.hidden_states) output.hidden_states.push_back(x);
   if (!wanted.pooled) return output;
   output.last_hidden_state = final_layer_norm_->forward(x);
-  const at::Tensor position = pooled_position(ids, config_.eos_token_id);
+  const at::Tensor position = pooled_position(ids, config_);
   const at::Tensor index =
       position.view({-1, 1, 1}).expand({-1, 1, output.last_hidden_state.size(2)});
   output.pooled = output.last_hidden_state.gather(1, index).squeeze(1);

@@ -1,0 +1,140 @@
+// What a wrong file is, is told by its keys.
+#include "src/model/embedding_file.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "src/base/error.h"
+#include "src/ops/tensor_bytes.h"
+#include "src/tensorfile/safetensors.h"
+
+namespace dorabooth {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+namespace {
+
+constexpr const char* kHeaderKey = "dorabooth";
+constexpr const char* kPlaceholders = "placeholder_tokens";
+constexpr const char* kAbstractions = "token_abstraction";
+const std::string kNames[] = {"clip_l", "clip_g"};
+
+// Why a file without clip_l and clip_g is none of SDXL's.
+std::string what_it_is(const SafetensorsFile& file) {
+  const auto any = [&](auto&& matches) {
+    return std::any_of(file.entries().begin(), file.entries().end(),
+                       [&](const TensorEntry& entry) { return matches(entry.name); });
+  };
+  if (file.find("emb_params")) {
+    return "it is an embedding of Stable Diffusion 1 or 2 (emb_params), which has one text encoder";
+  }
+  if (file.find("clip_l_out") || file.find("clip_g_out")) {
+    return "it holds OneTrainer's output embeddings (clip_l_out, clip_g_out) alone, which this "
+           "program does not apply";
+  }
+  if (any([](const std::string& name) { return name.starts_with("bundle_emb."); })) {
+    return "it is an adapter with an embedding bundled in it (bundle_emb.…)";
+  }
+  if (any([](const std::string& name) { return name.find("lora") != std::string::npos; })) {
+    return "it is an adapter: --adapter_path or --column takes those";
+  }
+  return concat("it has ", file.entries().empty() ? "no tensors" : file.entries()[0].name);
+}
+
+at::Tensor rows_of(const SafetensorsFile& file, const std::string& name) {
+  const TensorEntry* entry = file.find(name);
+  if (!entry) {
+    fail(file.path().string(), ": an embedding of SDXL holds clip_l and clip_g, and there is no ",
+         name, ": ", what_it_is(file));
+  }
+  at::Tensor rows = tensor_from_bytes(entry->dtype, entry->shape, file.data(*entry));
+  if (rows.dim() == 1) rows = rows.unsqueeze(0);
+  if (!rows.is_floating_point() || rows.dim() != 2 || rows.numel() == 0) {
+    fail(file.path().string(), ": ", name, ": want numbers [count, width], got ",
+         dtype_name(entry->dtype), " ", shape_text(entry->shape));
+  }
+  rows = rows.to(at::kFloat);
+  if (!at::isfinite(rows).all().item<bool>()) {
+    fail(file.path().string(), ": ", name, " holds values that are not finite");
+  }
+  return rows;
+}
+
+std::vector<std::string> placeholders_of(const SafetensorsFile& file, int64_t count) {
+  const auto found = file.metadata().find(kHeaderKey);
+  if (found == file.metadata().end()) return {};
+  const json entry = json::parse(found->second, nullptr, /*allow_exceptions=*/false);
+  const json names = entry.is_object() ? entry.value(kPlaceholders, json()) : json();
+  const auto is_name = [](const json& name) { return name.is_string() && name != ""; };
+  if (!names.is_array() || static_cast<int64_t>(names.size()) != count ||
+      !std::all_of(names.begin(), names.end(), is_name)) {
+    fail(file.path().string(), ": the header's entry '", kHeaderKey, "' wants ", kPlaceholders,
+         " with a name for each of ", count, " rows");
+  }
+  return names.get<std::vector<std::string>>();
+}
+
+void require_safetensors(const fs::path& path) {
+  const std::string extension = path.extension().string();
+  if (extension == ".pt" || extension == ".bin" || extension == ".ckpt") {
+    fail(path.string(), ": is a pickle, which can run code when it is read: only .safetensors are");
+  }
+  if (!fs::exists(path)) fail(path.string(), ": no such embedding file");
+}
+
+}  // namespace
+
+EmbeddingFile read_embedding_file(const fs::path& path, const Log& log) {
+  require_safetensors(path);
+  const SafetensorsFile file(path);
+  EmbeddingFile result;
+  result.rows.clip_l = rows_of(file, kNames[0]);
+  result.rows.clip_g = rows_of(file, kNames[1]);
+  const int64_t count = result.rows.count();
+  if (result.rows.clip_g.size(0) != count) {
+    fail(path.string(), ": clip_l has ", count, " rows, clip_g ", result.rows.clip_g.size(0));
+  }
+  for (const TensorEntry& entry : file.entries()) {
+    if (entry.name == kNames[0] || entry.name == kNames[1]) continue;
+    if (entry.name != "clip_l_out" && entry.name != "clip_g_out") {
+      fail(path.string(), ": ", entry.name, " has no place in an embedding of SDXL");
+    }
+    log.warning(concat(path.string(), ": ", entry.name,
+                       ", an output embedding of OneTrainer's, is left out"));
+  }
+  result.placeholders = placeholders_of(file, count);
+  return result;
+}
+
+void write_embedding_file(const fs::path& path, const EmbeddingFile& file,
+                          const std::map<std::string, std::string>& abstractions,
+                          std::map<std::string, std::string> metadata) {
+  const at::Tensor tensors[] = {file.rows.clip_l.detach().to(at::kCPU, at::kFloat).contiguous(),
+                                file.rows.clip_g.detach().to(at::kCPU, at::kFloat).contiguous()};
+  metadata.emplace("format", "pt");
+  metadata.emplace("modelspec.sai_model_spec", "1.0.0");
+  metadata.emplace("modelspec.architecture", "stable-diffusion-xl-v1-base/textual-inversion");
+  metadata[kHeaderKey] =
+      json{{kPlaceholders, file.placeholders}, {kAbstractions, abstractions}}.dump();
+  std::vector<TensorEntry> entries;
+  for (size_t i = 0; i < 2; ++i) {
+    if (!at::isfinite(tensors[i]).all().item<bool>()) {
+      fail(path.string(), ": ", kNames[i], " holds values that are not finite");
+    }
+    TensorEntry& entry = entries.emplace_back();
+    entry.name = kNames[i];
+    entry.dtype = DType::kF32;
+    entry.shape = tensors[i].sizes().vec();
+  }
+  SafetensorsWriter writer(path, entries, metadata);
+  for (size_t i = 0; i < 2; ++i) {
+    writer.write(kNames[i], 0,
+                 {static_cast<const std::byte*>(tensors[i].const_data_ptr()), tensors[i].nbytes()});
+  }
+  writer.finish();
+}
+
+}  // namespace dorabooth

@@ -1,0 +1,33 @@
+// Files of token embeddings as SDXL's tools exchange them: a safetensors file with `clip_l`
+// [count, hidden_size of text_encoder] and `clip_g` [count, hidden_size of text_encoder_2], a row a
+// vector (kohya's sdxl_train_textual_inversion.py, OneTrainer, diffusers'
+// train_dreambooth_lora_sdxl_advanced.py). Files of this program also say which placeholder each
+// row belongs to, under "dorabooth" in the header.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "src/base/log.h"
+#include "src/model/token_embeddings.h"
+
+namespace dorabooth {
+
+struct EmbeddingFile {
+  TokenEmbeddings rows;                   // fp32, CPU
+  std::vector<std::string> placeholders;  // one a row; empty: the file does not say
+};
+
+// Throws, saying what the file is, for embeddings of other models, adapters and pickles; warns of
+// OneTrainer's output embeddings, which are left out.
+EmbeddingFile read_embedding_file(const std::filesystem::path& path, const Log& log);
+
+// fp32. `abstractions`: what stands for the placeholders in training prompts ("TOK" → "<s0><s1>").
+// The same values give the same bytes.
+void write_embedding_file(const std::filesystem::path& path, const EmbeddingFile& file,
+                          const std::map<std::string, std::string>& abstractions,
+                          std::map<std::string, std::string> metadata);
+
+}  // namespace dorabooth
