@@ -271,15 +271,16 @@ struct ScaleArgs {
   double max_norm = 0;
 };
 
-// mask[i] = 0 where uniform_i < probability, else 1/(1 − probability); uniform_i is element i of
-// RandomStream::uniform(step, index) with this key (kernels/philox.h). count ≤ 2^34; 0 ≤
-// probability < 1.
+// mask[i] = 0 where uniform_j < probability, else 1/(1 − probability), j = first + i; uniform_j is
+// element j of RandomStream::uniform(step, index) with this key (kernels/philox.h). first is a
+// multiple of 4; first + count ≤ 2^34; 0 ≤ probability < 1.
 struct DropoutMaskArgs {
   Execution on;
   uint64_t key = 0;
   uint64_t step = 0;
   uint32_t index = 0;
   float probability = 0;
+  int64_t first = 0;
   int64_t count = 0;
   void* mask = nullptr;  // [count] of `type`
   ElementType type = ElementType::kFloat32;
@@ -341,7 +342,7 @@ struct AdapterCore {
 const AdapterCore& cpu_core();
 
 // Raised with every change of the structs above: the CUDA object is opened at run time.
-inline constexpr int32_t kAdapterCoreVersion = 4;
+inline constexpr int32_t kAdapterCoreVersion = 5;
 
 }  // namespace dorabooth
 

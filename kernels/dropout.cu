@@ -13,7 +13,8 @@ __global__ void dropout_mask_kernel(DropoutMaskArgs args, bool aligned) {
   const int64_t block = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
   const int64_t at = block * kWords;
   if (at >= args.count) return;
-  const uint64_t counter = (static_cast<uint64_t>(args.index) << 32) | static_cast<uint32_t>(block);
+  const auto drawn = static_cast<uint32_t>(args.first / kWords + block);
+  const uint64_t counter = (static_cast<uint64_t>(args.index) << 32) | drawn;
   const PhiloxWords words = philox4x32_10(args.key, counter, args.step);
   const float keep = 1.0f / (1.0f - args.probability);
   float mask[kWords];

@@ -223,6 +223,7 @@ unpack_all() {
     for wheel in "$cuda_wheels"/nvidia_*.whl; do
       unpack "$wheel" "$fresh" 'nvidia/*.so*' '*.dist-info/*'
     done
+    unpack "$(echo "$cuda_wheels"/nvidia_nccl_*.whl)" "$fresh" 'nvidia/nccl/include/*'
   fi
   wanted_stamp >"$fresh/setup.stamp"
   rm -rf "$target"
@@ -232,6 +233,7 @@ unpack_all() {
 wanted_stamp() {
   cat "$here/setup/wheels.txt"
   printf 'cuda %s\n' "$cuda"
+  if [ "$cuda" = yes ]; then echo 'with nccl.h'; fi
 }
 
 # A LibTorch with its CUDA side also serves a request without.

@@ -9,7 +9,7 @@ namespace dorabooth::cpu {
 
 namespace {
 
-// Elements [4·block, 4·block + n) with n ≤ kChunk a multiple of 4, or the mask's end.
+// Elements [4·block, 4·block + n) of the draw with n ≤ kChunk a multiple of 4, or the mask's end.
 DORABOOTH_CLONES void fill(const DropoutMaskArgs& args, int64_t block, int64_t n, float* out) {
   const float keep = 1.0f / (1.0f - args.probability);
   const uint64_t high = static_cast<uint64_t>(args.index) << 32;
@@ -31,7 +31,7 @@ void dropout_mask(const DropoutMaskArgs& args) {
     for (int64_t chunk = first; chunk < last; ++chunk) {
       const int64_t at = chunk * kChunk;
       const int64_t n = std::min(kChunk, args.count - at);
-      fill(args, at / 4, n, buffer);
+      fill(args, (args.first + at) / 4, n, buffer);
       store(args.type, buffer, args.mask, at, n);
     }
   });

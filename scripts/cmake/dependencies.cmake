@@ -16,6 +16,11 @@ set_target_properties(LibTorch::torch PROPERTIES
   INTERFACE_INCLUDE_DIRECTORIES
     "${DORABOOTH_TORCH_ROOT}/include;${DORABOOTH_TORCH_ROOT}/include/torch/csrc/api/include")
 
+# LibTorch has Gloo's code and not its headers; NCCL's header comes with the CUDA side (scripts/setup.sh --cuda) and
+# must be of the version that LibTorch was built with, so that no other place is looked at.
+find_path(GLOO_INCLUDE_DIR gloo/context.h REQUIRED)
+find_path(DORABOOTH_NCCL_INCLUDE_DIR nccl.h PATHS "${DORABOOTH_TORCH_ROOT}/../nvidia/nccl/include" NO_DEFAULT_PATH)
+
 find_package(Threads REQUIRED)
 find_package(nlohmann_json 3.11 REQUIRED)
 # OpenCV's own CMake package wants every module installed (imgcodecs alone brings 140 libraries); two are used.

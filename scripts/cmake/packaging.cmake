@@ -30,6 +30,10 @@ install(CODE "
 if(DORABOOTH_HAS_NVCC)
   set_target_properties(dorabooth_cuda PROPERTIES INSTALL_RPATH "$ORIGIN")
   install(TARGETS dorabooth_cuda LIBRARY DESTINATION lib COMPONENT cuda EXCLUDE_FROM_ALL)
+  if(TARGET dorabooth_nccl)
+    set_target_properties(dorabooth_nccl PROPERTIES INSTALL_RPATH "$ORIGIN")
+    install(TARGETS dorabooth_nccl LIBRARY DESTINATION lib COMPONENT cuda EXCLUDE_FROM_ALL)
+  endif()
   # LibTorch's CUDA side and the libraries that its wheel names (scripts/setup.sh --cuda), flat in lib/: each finds
   # its neighbours through the $ORIGIN of LibTorch's own search path.
   install(CODE "

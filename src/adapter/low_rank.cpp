@@ -12,10 +12,7 @@ namespace dorabooth {
 
 LowRankAdapter::LowRankAdapter(AdapterTensors tensors, const AdapterSpec& spec,
                                uint64_t dropout_key, const AdapterCore& core)
-    : tensors_(std::move(tensors)),
-      dropout_(spec.dropout),
-      dropout_key_(dropout_key),
-      core_(&core) {
+    : tensors_(std::move(tensors)), dropout_(spec.dropout), draw_{dropout_key}, core_(&core) {
   const auto rank = static_cast<double>(tensors_.a.size(0));
   if (rank == 0) return;
   if (tensors_.vera_d.defined()) {
@@ -63,8 +60,8 @@ void LowRankAdapter::set_strength(double strength, StrengthRule rule) {
 
 void LowRankAdapter::set_training(bool training, uint64_t step, uint32_t index) {
   training_ = training;
-  step_ = step;
-  index_ = index;
+  draw_.step = step;
+  draw_.index = index;
 }
 
 double LowRankAdapter::scale() const {
@@ -81,7 +78,17 @@ at::Tensor LowRankAdapter::base_of(const at::Tensor& x, const FrozenLayer& layer
 }
 
 at::Tensor LowRankAdapter::dropped(const at::Tensor& x) const {
-  return x * dropout_mask(x, dropout_key_, step_, index_, dropout_, core());
+  if (rows_.empty()) return x * dropout_mask(x, draw_, dropout_, core());
+  const int64_t numbers_a_row = x.numel() / x.size(0);
+  std::vector<at::Tensor> parts;
+  int64_t row = 0;
+  for (const RowSpan& span : rows_) {
+    const at::Tensor part = x.slice(0, row, row + span.count);
+    parts.push_back(dropout_mask(part, draw_, dropout_, core(), span.first * numbers_a_row));
+    row += span.count;
+  }
+  if (row != x.size(0)) fail("dropout for ", row, " rows of a batch that has ", x.size(0));
+  return x * (parts.size() == 1 ? parts[0] : at::cat(parts));
 }
 
 }  // namespace dorabooth

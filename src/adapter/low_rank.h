@@ -19,6 +19,7 @@ class LowRankAdapter : public Adapter {
   std::vector<std::pair<std::string, at::Tensor>> parameters() override;
   void set_strength(double strength, StrengthRule rule) override;
   void set_training(bool training, uint64_t step, uint32_t index) override;
+  void set_rows(const std::vector<RowSpan>& rows) override { rows_ = rows; }
   double alpha() const override { return tensors_.alpha; }
   AdapterTensors tensors() const override;
 
@@ -48,10 +49,9 @@ class LowRankAdapter : public Adapter {
   double strength_ = 1.0;
   StrengthRule rule_ = StrengthRule::kPeft;
   double dropout_;
-  uint64_t dropout_key_;
+  DropoutDraw draw_;
+  std::vector<RowSpan> rows_;
   bool training_ = false;
-  uint64_t step_ = 0;
-  uint32_t index_ = 0;
   const AdapterCore* core_;
 };
 

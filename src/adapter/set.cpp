@@ -208,4 +208,8 @@ void AdapterSet::set_training(bool training, uint64_t step, uint32_t index) {
   for (Entry& entry : entries_) entry.adapter->set_training(training, step, index);
 }
 
+void AdapterSet::set_rows(const std::vector<RowSpan>& rows) {
+  for (Entry& entry : entries_) entry.adapter->set_rows(rows);
+}
+
 }  // namespace dorabooth

@@ -39,6 +39,12 @@ struct AdapterTensors {
   at::Tensor vera_b = {};
 };
 
+// Which rows of a whole batch the rows of a part are: the next `count` ones are rows `first`, …
+struct RowSpan {
+  int64_t first = 0;
+  int64_t count = 0;
+};
+
 // An adapter of this library in a slot: what every kind offers beyond LinearAdapter.
 class Adapter : public nn::LinearAdapter {
  public:
@@ -46,6 +52,9 @@ class Adapter : public nn::LinearAdapter {
   // The dropout mask of the next forward is draw (step, index) of this adapter's stream; only in
   // training mode does dropout act.
   virtual void set_training(bool training, uint64_t step, uint32_t index) = 0;
+  // The rows (first axis) of further inputs are these of the whole batch, whose mask the draw is;
+  // empty: all of it. Where a batch is divided between processes, each drops what one would.
+  virtual void set_rows(const std::vector<RowSpan>& rows) = 0;
   virtual double alpha() const = 0;
   virtual AdapterTensors tensors() const = 0;
 };
@@ -93,6 +102,7 @@ class AdapterSet {
   void on_parameters_changed();
   void set_strength(double strength, StrengthRule rule);
   void set_training(bool training, uint64_t step, uint32_t index);
+  void set_rows(const std::vector<RowSpan>& rows);
 
  private:
   struct Entry {

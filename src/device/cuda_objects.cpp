@@ -82,6 +82,7 @@ CudaObjects open_objects() {
   if (objects.core == nullptr) {
     return missing(concat(kernels.string(), " belongs to another version of this program"));
   }
+  objects.folder = kernels.parent_path().string();
   return objects;
 }
 

@@ -11,6 +11,7 @@ namespace dorabooth {
 struct CudaObjects {
   std::string missing;  // what was not found, or empty
   int device_count = 0;
+  std::string folder;                 // where our objects lie
   const AdapterCore* core = nullptr;  // null if something is missing
 };
 

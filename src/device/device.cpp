@@ -2,6 +2,7 @@
 #include "src/device/device.h"
 
 #include <ATen/Context.h>
+#include <c10/core/impl/VirtualGuardImpl.h>
 
 #include "src/base/error.h"
 #include "src/device/cuda_objects.h"
@@ -47,9 +48,32 @@ Device open_device(const std::string& request) {
   const DeviceRequest asked = DeviceRequest::parse(request);
   if (asked.kind == DeviceRequest::Kind::kCpu) return {};
   const std::string reason = why_not_cuda(asked.index);
-  if (reason.empty()) return {Device::Kind::kCuda, asked.index};
+  if (reason.empty()) {
+    const c10::impl::VirtualGuardImpl guard(c10::DeviceType::CUDA);
+    guard.setDevice({c10::DeviceType::CUDA, static_cast<c10::DeviceIndex>(asked.index)});
+    return {Device::Kind::kCuda, asked.index};
+  }
   if (asked.kind == DeviceRequest::Kind::kAuto) return {};
   fail("--device ", request, ": CUDA cannot be used: ", reason);
+}
+
+std::string device_of_process(const std::string& request, const ProcessEnvironment& environment,
+                              int device_count) {
+  const bool says_which = request != "cuda" && request != "auto";
+  if (says_which || environment.local_size == 1 || device_count <= 1) return request;
+  if (environment.local_rank >= device_count) {
+    throw UsageError(concat("--device ", request, ": process ", environment.local_rank,
+                            " of this machine (LOCAL_RANK) finds ", device_count, " devices"));
+  }
+  return concat("cuda:", environment.local_rank);
+}
+
+std::string device_of_process(const std::string& request, const ProcessEnvironment& environment) {
+  DeviceRequest::parse(request);
+  if (request == "cpu" || environment.local_size == 1) return request;
+  const CudaObjects& objects = cuda_objects();
+  return device_of_process(request, environment,
+                           objects.missing.empty() ? objects.device_count : 0);
 }
 
 }  // namespace dorabooth

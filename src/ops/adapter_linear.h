@@ -62,8 +62,14 @@ at::Tensor merge_rows(const FrozenWeight& weight, const at::Tensor& a, const at:
 at::Tensor merged_column_norms(const FrozenWeight& weight, const at::Tensor& a, const at::Tensor& b,
                                double scale, const AdapterCore& core);
 
-// Mask [count] with 0 or 1/(1-p), draw (step, index) of the stream with this key.
-at::Tensor dropout_mask(const at::Tensor& like, uint64_t key, uint64_t step, uint32_t index,
-                        double p, const AdapterCore& core);
+// A mask like `like` with 0 or 1/(1-p): elements from `first` on of draw (step, index) of the
+// stream with this key.
+struct DropoutDraw {
+  uint64_t key = 0;
+  uint64_t step = 0;
+  uint32_t index = 0;
+};
+at::Tensor dropout_mask(const at::Tensor& like, const DropoutDraw& draw, double p,
+                        const AdapterCore& core, int64_t first = 0);
 
 }  // namespace dorabooth

@@ -101,22 +101,25 @@ at::Tensor merged_column_norms(const FrozenWeight& weight, const at::Tensor& a, 
   return sums.to(at::kFloat).to(at::kDouble).sqrt().to(at::kFloat);
 }
 
-at::Tensor dropout_mask(const at::Tensor& like, uint64_t key, uint64_t step, uint32_t index,
-                        double p, const AdapterCore& core) {
-  at::Tensor mask =
-      at::empty(like.sizes(), like.options().memory_format(at::MemoryFormat::Contiguous));
-  if (mask.is_meta()) return mask;
-  DropoutMaskArgs args;
-  args.on = execution_on(mask.device());
-  args.key = key;
-  args.step = step;
-  args.index = index;
-  args.probability = static_cast<float>(p);
-  args.count = mask.numel();
-  args.mask = mask.data_ptr();
-  args.type = element_type(mask.scalar_type());
-  core.dropout_mask(args);
-  return mask;
+at::Tensor dropout_mask(const at::Tensor& like, const DropoutDraw& draw, double p,
+                        const AdapterCore& core, int64_t first) {
+  // Draws come in fours.
+  const int64_t before = first % 4;
+  at::Tensor mask = at::empty({before + like.numel()}, like.options());
+  if (!mask.is_meta()) {
+    DropoutMaskArgs args;
+    args.on = execution_on(mask.device());
+    args.key = draw.key;
+    args.step = draw.step;
+    args.index = draw.index;
+    args.probability = static_cast<float>(p);
+    args.first = first - before;
+    args.count = mask.numel();
+    args.mask = mask.data_ptr();
+    args.type = element_type(mask.scalar_type());
+    core.dropout_mask(args);
+  }
+  return mask.slice(0, before).view(like.sizes());
 }
 
 }  // namespace dorabooth

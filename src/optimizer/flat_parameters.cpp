@@ -47,7 +47,8 @@ FlatParameters::FlatParameters(const std::vector<ParameterGroup>& groups)
   if (slots_.empty()) fail("the optimizer has no parameters");
 
   values_ = at::zeros({size}, at::TensorOptions(at::kFloat).device(*device));
-  gradients_ = at::zeros_like(values_);
+  packed_ = at::zeros({size + static_cast<int64_t>(slots_.size() + kFurther)}, values_.options());
+  gradients_ = packed_.slice(0, 0, size);
   received_->assign(slots_.size(), 0);
   for (size_t i = 0; i < slots_.size(); ++i) {
     Slot& slot = slots_[i];
@@ -98,6 +99,25 @@ void FlatParameters::collect_gradients() {
     }
     slots_[i].parameter.mutable_grad() = place;
   }
+}
+
+const at::Tensor& FlatParameters::pack(const std::vector<double>& further) {
+  if (further.size() > kFurther) fail(further.size(), " numbers, and at most ", kFurther, " fit");
+  collect_gradients();
+  const int64_t size = gradients_.numel();
+  at::Tensor tail = at::zeros({packed_.numel() - size}, at::kFloat);
+  float* out = tail.mutable_data_ptr<float>();
+  for (const char received : *received_) *out++ = received != 0 ? 1.0f : 0.0f;
+  for (const double number : further) *out++ = static_cast<float>(number);
+  packed_.slice(0, size).copy_(tail);
+  return packed_;
+}
+
+std::vector<double> FlatParameters::unpack(size_t further_count) {
+  const at::Tensor tail = packed_.slice(0, gradients_.numel()).to(at::kCPU).contiguous();
+  const float* in = tail.const_data_ptr<float>();
+  for (char& received : *received_) received = *in++ > 0 ? 1 : 0;
+  return {in, in + further_count};
 }
 
 }  // namespace dorabooth

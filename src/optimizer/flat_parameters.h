@@ -50,10 +50,19 @@ class FlatParameters {
   // Whether a gradient came since clear_gradients(); one that never came is not a zero.
   bool received(size_t slot) const { return (*received_)[slot] != 0; }
 
+  // What the processes of one run add up, in one flat fp32 buffer: the gradients, whether each slot
+  // received one, and up to kFurther numbers of the caller. The buffer's begin is gradients().
+  static constexpr size_t kFurther = 4;
+  const at::Tensor& pack(const std::vector<double>& further);
+  // After the buffer was summed in place: a slot received a gradient if it did in any process. The
+  // sums of the caller's numbers.
+  std::vector<double> unpack(size_t further_count);
+
  private:
   std::vector<Slot> slots_;
   at::Tensor values_;
-  at::Tensor gradients_;
+  at::Tensor packed_;                       // gradients, a number a slot, kFurther numbers
+  at::Tensor gradients_;                    // its beginning
   std::vector<at::Tensor> gradient_parts_;  // of every slot
   // Shared with the hooks on the parameters, which may outlive this object.
   std::shared_ptr<std::vector<char>> received_;

@@ -30,9 +30,21 @@ class Optimizer {
   double clip(double max_norm);
   // Multiplies the gradients: the average over processes or micro-batches.
   void scale_gradients(float factor);
+  // For a run of several processes: the buffer that they add up, in place and once a step
+  // (FlatParameters::pack), and what to do when that is done.
+  const at::Tensor& pack_gradients(const std::vector<double>& further) {
+    return flat_.pack(further);
+  }
+  std::vector<double> unpack_gradients(size_t further_count) { return flat_.unpack(further_count); }
   // One update with every group's learning rate times `learning_rate_factor`. The caller tells the
   // adapters that their parameters changed.
   void step(double learning_rate_factor = 1.0);
+  // Multiplies a parameter by a scalar tensor between two steps, with every sequence of the
+  // optimizer that moves with it; estimates made of gradients stay.
+  void rescale(const at::Tensor& parameter, const at::Tensor& factor);
+  // Leaves a parameter at what a user wants of it from now on, before it stops receiving gradients:
+  // nothing but where there are averages.
+  void settle(const at::Tensor& parameter);
 
   // Everything but the parameters themselves: a run that loads it goes on as if never stopped.
   std::map<std::string, at::Tensor> state() const;
@@ -59,6 +71,8 @@ class Optimizer {
   std::vector<Range> ranges() const;
 
   virtual void update(double learning_rate_factor) = 0;
+  virtual void on_rescaled(const FlatParameters::Slot& /*slot*/, const at::Tensor& /*factor*/) {}
+  virtual void on_settled(const FlatParameters::Slot& /*slot*/) {}
   // The flat buffers and tables that make up the state, by name; load_state() copies into them.
   virtual std::map<std::string, at::Tensor> buffers() const = 0;
 
@@ -66,6 +80,7 @@ class Optimizer {
   FlatParameters flat_;
 
  private:
+  const FlatParameters::Slot& slot_of(const at::Tensor& parameter) const;
   at::Tensor norm_of_gradients();
 
   at::Tensor norm_workspace_;

@@ -72,6 +72,28 @@ TEST(Adapter, WithZeroBAndDropoutEqualsBaseBitForBit) {
   }
 }
 
+TEST(Adapter, DropsInAPartOfABatchWhatItDropsThereInTheWhole) {
+  Layer layer;
+  const at::Tensor x = at::randn({5, 3, 24});
+  AdapterSpec spec = spec_of("lora");
+  spec.dropout = 0.5;
+  AdapterSet set = AdapterSet::create(spec, layer.layers(), 1, cpu_core());
+  {
+    const at::NoGradGuard no_grad;
+    for (AdapterParameter& parameter : set.parameters()) parameter.value.normal_();
+  }
+  set.on_parameters_changed();
+  const AttachScope scope = set.attach();
+  set.set_training(true, 3, 0);
+  const at::Tensor whole = layer.linear.forward(x);
+  set.set_rows({{1, 2}, {4, 1}});
+  const at::Tensor part = layer.linear.forward(at::cat({x.slice(0, 1, 3), x.slice(0, 4, 5)}));
+  const at::Tensor expected = at::cat({whole.slice(0, 1, 3), whole.slice(0, 4, 5)});
+  EXPECT_TRUE(at::allclose(part, expected, 1e-6, 1e-5));
+  set.set_rows({});
+  EXPECT_FALSE(at::allclose(layer.linear.forward(x.slice(0, 1, 4)), whole.slice(0, 1, 4)));
+}
+
 TEST(Adapter, LeavesTheLayerWhenItsScopeEnds) {
   Layer layer;
   AdapterSet set = AdapterSet::create(spec_of("lora"), layer.layers(), 1, cpu_core());

@@ -5,6 +5,33 @@
 namespace dorabooth::testing {
 namespace {
 
+TEST(DropoutMask, APartOfADrawIsThatPartOfTheWhole) {
+  constexpr size_t kCount = 4099;
+  const RandomStream stream(11, "dropout");
+  for (const Backend& backend : backends()) {
+    const auto memory = backend.memory();
+    const auto draw = [&](int64_t first, size_t count) {
+      DropoutMaskArgs args;
+      args.on = backend.on;
+      args.key = stream.key();
+      args.step = 3;
+      args.probability = 0.3f;
+      args.first = first;
+      args.count = static_cast<int64_t>(count);
+      args.mask = memory->put_as(ElementType::kFloat32, std::vector<float>(count, -1.0f));
+      backend.core->dropout_mask(args);
+      return memory->get_as(ElementType::kFloat32, args.mask, count);
+    };
+    const auto whole = draw(0, kCount);
+    for (const size_t first : {size_t{4}, size_t{1024}, size_t{4096}}) {
+      const auto part = draw(static_cast<int64_t>(first), kCount - first);
+      for (size_t i = 0; i < part.size(); ++i) {
+        ASSERT_EQ(part[i], whole[first + i]) << backend.name << ", " << first << " + " << i;
+      }
+    }
+  }
+}
+
 TEST(DropoutMask, IsTheStreamsUniformDrawInEveryType) {
   const RandomStream stream(11, "dropout");
   for (const size_t count : {size_t{1}, size_t{6}, size_t{4099}}) {

@@ -193,5 +193,40 @@ TEST(LrSchedule, WarmupStartsAtZeroAndAnUnknownNameIsRefused) {
   EXPECT_NE(message.find("did you mean 'cosine'"), std::string::npos) << message;
 }
 
+// The sum over two processes: one saw `a` alone, the other both.
+TEST(Optimizer, StepsByTheSumOfSeveralProcessesInOneBuffer) {
+  const auto losses = [](const at::Tensor& a, const at::Tensor& b) {
+    return std::pair{a.square().sum(), (a + b.sum()).square().sum()};
+  };
+  const at::Tensor a[] = {parameter_of(1, {3}), parameter_of(1, {3}), parameter_of(1, {3})};
+  const at::Tensor b[] = {parameter_of(2, {5}), parameter_of(2, {5}), parameter_of(2, {5})};
+  std::vector<std::unique_ptr<Optimizer>> optimizers;
+  for (size_t i = 0; i < 3; ++i) {
+    optimizers.push_back(adamw({group_of({a[i], b[i]})}));
+    const auto [first, second] = losses(a[i], b[i]);
+    // 2 is the one process that sees all.
+    if (i != 1) first.backward();
+    if (i != 0) second.backward();
+  }
+  const at::Tensor& one = optimizers[0]->pack_gradients({1.5, 0.0});
+  const at::Tensor& two = optimizers[1]->pack_gradients({2.0, 1.0});
+  // 4 numbers for `a` (3 and a gap), 5 for `b` and a gap, one a parameter, and the caller's.
+  EXPECT_EQ(one.numel(), 4 + 8 + 2 + static_cast<int64_t>(FlatParameters::kFurther));
+  const at::Tensor sum = one + two;
+  one.copy_(sum);
+  two.copy_(sum);
+  for (size_t i = 0; i < 3; ++i) {
+    if (i < 2) {
+      EXPECT_EQ(optimizers[i]->unpack_gradients(2), (std::vector<double>{3.5, 1.0}));
+    }
+    optimizers[i]->step();
+  }
+  for (size_t i = 0; i < 2; ++i) {
+    EXPECT_TRUE(at::allclose(a[i], a[2])) << i;
+    EXPECT_TRUE(at::allclose(b[i], b[2])) << i;
+    EXPECT_FALSE(at::allclose(b[i], parameter_of(2, {5}))) << i;
+  }
+}
+
 }  // namespace
 }  // namespace dorabooth
