@@ -5,15 +5,24 @@
 
 namespace dorabooth {
 
+PictureSize example_size(const ExampleRule& rule, PictureSize original,
+                         const std::optional<CropRectangle>& drawn) {
+  if (!rule.buckets) return rule.target;
+  if (!drawn) return bucket_of(*rule.buckets, original);
+  return bucket_of(*rule.buckets,
+                   {static_cast<int>(drawn->width), static_cast<int>(drawn->height)});
+}
+
 CropPlan example_plan(const ExampleRule& rule, PictureSize original,
                       const std::optional<CropRectangle>& drawn, uint32_t index) {
   const RandomStream flips(rule.seed, rule.stream + "/flip");
   const RandomStream crops(rule.seed, rule.stream + "/crop");
   const bool flipped = rule.random_flip && flips.integer(0, index, 2) == 1;
-  if (drawn) return drawn_crop(original, rule.target, flipped, Interpolation::kLanczos, *drawn);
-  return rule.center_crop ? centre_crop(original, rule.target, flipped, Interpolation::kLanczos)
-                          : random_crop(original, rule.target, flipped, Interpolation::kLanczos,
-                                        crops, 0, index);
+  const PictureSize target = example_size(rule, original, drawn);
+  if (drawn) return drawn_crop(original, target, flipped, Interpolation::kLanczos, *drawn);
+  return rule.center_crop
+             ? centre_crop(original, target, flipped, Interpolation::kLanczos)
+             : random_crop(original, target, flipped, Interpolation::kLanczos, crops, 0, index);
 }
 
 }  // namespace dorabooth

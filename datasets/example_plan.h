@@ -6,21 +6,30 @@
 #include <optional>
 #include <string>
 
+#include "datasets/bucket.h"
 #include "datasets/crop.h"
 
 namespace dorabooth {
 
 struct ExampleRule {
-  PictureSize target;
+  PictureSize target;                 // without buckets
+  std::optional<BucketRule> buckets;  // the target is the picture's bucket
   bool center_crop = false;
   bool random_flip = false;
-  int64_t repeats = 1;  // each repeat has a crop and a flip of its own
+  int64_t variations = 1;  // of every example, each with a crop and a flip of its own
   uint64_t seed = 0;
   std::string stream;  // opens the names of the random streams: "instance", "class"
+  Rgb background;      // under transparent pixels
 };
 
-// `index` counts examples: picture × repeats + repeat. A drawn rectangle is the crop of every
-// repeat; the flips are the same with and without it.
+// What a picture becomes: its bucket (that of the drawn rectangle, where there is one), or the
+// rule's one target.
+PictureSize example_size(const ExampleRule& rule, PictureSize original,
+                         const std::optional<CropRectangle>& drawn);
+
+// `index` counts the variations of all examples: example × variations + variation, where a picture
+// is as many examples as it has repeats. A drawn rectangle is the crop of all of them; the flips
+// are the same with and without it.
 CropPlan example_plan(const ExampleRule& rule, PictureSize original,
                       const std::optional<CropRectangle>& drawn, uint32_t index);
 

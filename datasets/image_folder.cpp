@@ -5,6 +5,7 @@
 #include <array>
 #include <cctype>
 #include <map>
+#include <set>
 
 #include "datasets/caption_table.h"
 #include "src/base/atomic_file.h"
@@ -85,6 +86,34 @@ std::vector<std::string> caption_lines(const fs::path& path) {
   return lines;
 }
 
+// OneTrainer's names for what belongs to a picture.
+bool is_label_of(const fs::path& path, const std::set<std::string>& stems) {
+  const std::string stem = path.stem().string();
+  for (const std::string_view ending : {"-masklabel", "-condlabel"}) {
+    if (stem.size() > ending.size() && stem.ends_with(ending) &&
+        stems.contains(stem.substr(0, stem.size() - ending.size())))
+      return true;
+  }
+  return false;
+}
+
+// "3 pictures: its ICC profile is not applied (a.png, b.png, c.png)"
+std::vector<std::string> note_sentences(
+    const std::map<std::string, std::vector<std::string>>& by_note) {
+  constexpr size_t kNamed = 3;
+  std::vector<std::string> sentences;
+  for (const auto& [note, names] : by_note) {
+    std::string list;
+    for (size_t i = 0; i < std::min(names.size(), kNamed); ++i) {
+      list += (i == 0 ? "" : ", ") + names[i];
+    }
+    if (names.size() > kNamed) list += ", …";
+    sentences.push_back(concat(names.size(), names.size() == 1 ? " picture: " : " pictures: ", note,
+                               " (", list, ")"));
+  }
+  return sentences;
+}
+
 // A row's file must exist, and the folders on its way may not lead out.
 fs::path listed_file(const fs::path& folder, const CaptionRow& row, const fs::path& table) {
   const fs::path path = folder / row.file_name;
@@ -142,6 +171,10 @@ std::string training_caption(const ListedPicture& picture, const OwnCaption& own
   const bool is_template = prompt && prompt->find(kPlaceholder) != std::string::npos;
   if (own.source != CaptionSource::kNone)
     return is_template ? filled_template(*prompt, own.text) : own.text;
+  if (request.folder_caption && (is_template || !prompt)) {
+    return is_template ? filled_template(*prompt, *request.folder_caption)
+                       : *request.folder_caption;
+  }
   const std::string name = picture.path.string();
   if (is_template) {
     fail(name, " has no caption for the {caption} of the instance prompt '", *prompt, "'");
@@ -216,29 +249,36 @@ std::vector<fs::path> list_pictures(const fs::path& folder) {
         is_picture_name(entry.path()) && !is_hidden(entry.path()) && !entry.is_directory();
     if (wanted) pictures.push_back(entry.path());
   }
+  std::set<std::string> stems;
+  for (const fs::path& path : pictures) stems.insert(path.stem().string());
+  std::erase_if(pictures, [&](const fs::path& path) { return is_label_of(path, stems); });
   std::sort(pictures.begin(), pictures.end(), [](const fs::path& a, const fs::path& b) {
     return a.filename().string() < b.filename().string();
   });
   return pictures;
 }
 
-void verify_pictures(const std::vector<CaptionedPicture>& pictures, std::stop_token stop) {
+std::vector<std::string> verify_pictures(const std::vector<CaptionedPicture>& pictures,
+                                         std::stop_token stop) {
   std::string reasons;
   size_t broken = 0;
+  std::map<std::string, std::vector<std::string>> by_note;
   for (const CaptionedPicture& picture : pictures) {
-    if (stop.stop_requested()) return;
+    if (stop.stop_requested()) return {};
     try {
-      const Image image = read_picture(picture.path).image;
+      const DecodedPicture decoded = read_picture(picture.path);
       if (picture.crop) {
-        check_crop_rectangle(*picture.crop, {image.width, image.height},
+        check_crop_rectangle(*picture.crop, {decoded.image.width, decoded.image.height},
                              crop_file_of(picture.path).string());
       }
+      if (!decoded.note.empty()) by_note[decoded.note].push_back(picture.path.filename().string());
     } catch (const Error& error) {
       reasons += (broken == 0 ? "" : "; ") + std::string(error.what());
       ++broken;
     }
   }
   if (broken > 0) fail(broken, " of ", pictures.size(), " pictures cannot be used: ", reasons);
+  return note_sentences(by_note);
 }
 
 }  // namespace dorabooth

@@ -19,12 +19,18 @@ struct CaptionedPicture {
   std::optional<CropRectangle> crop = std::nullopt;  // drawn by a person
   // Further captions, as good as the first: training draws one each time.
   std::vector<std::string> alternatives = {};
+  int64_t repeats = 1;                                       // how often it occurs in an epoch
+  double loss_weight = 1.0;                                  // of its error in the loss
+  std::optional<std::filesystem::path> mask = std::nullopt;  // see loss_mask.h
+  std::optional<std::string> class_prompt = std::nullopt;    // of its concept
 };
 
 struct ImageFolderRequest {
   std::filesystem::path folder;
   std::optional<std::string> caption_column;   // of the metadata table
   std::optional<std::string> instance_prompt;  // with "{caption}" in it: a template
+  // Of pictures without one of their own: what the folder's name says (concept.h).
+  std::optional<std::string> folder_caption = std::nullopt;
 };
 
 enum class CaptionSource { kNone, kPrompt, kTable, kSidecar };
@@ -56,6 +62,7 @@ struct ImageFolder {
 // <stem>.caption, whose further lines are alternatives. The caption it is trained with:
 //   an instance prompt with "{caption}"   the prompt with the own caption in its place
 //   otherwise                             the own caption, else the instance prompt
+// where a folder's caption, if there is one, counts as the own caption of pictures that have none.
 // A picture that ends up with none is an error, and so are: no such folder, no picture in it, a
 // table that names a missing file, an empty sidecar, a file outside the folder. A listed file may
 // be a link to elsewhere (Hugging Face's cache is made of such links); a folder that it goes
@@ -76,11 +83,14 @@ std::vector<std::string> training_alternatives(const OwnCaption& own,
 std::vector<std::filesystem::path> caption_files_of(const std::filesystem::path& picture);
 
 // The pictures of one folder by their names, sorted; empty if there are none. Hidden files are left
-// out.
+// out, and so are the masks and conditions that OneTrainer keeps beside a picture
+// (dog-masklabel.png, dog-condlabel.png beside dog.png).
 std::vector<std::filesystem::path> list_pictures(const std::filesystem::path& folder);
 
 // Decodes every picture and throws once, naming all that cannot be read or whose drawn crop is not
-// inside. Returns early when asked to stop.
-void verify_pictures(const std::vector<CaptionedPicture>& pictures, std::stop_token stop = {});
+// inside. Returns early when asked to stop. What was left out of some pictures (an ICC profile)
+// comes back as a sentence each.
+std::vector<std::string> verify_pictures(const std::vector<CaptionedPicture>& pictures,
+                                         std::stop_token stop = {});
 
 }  // namespace dorabooth

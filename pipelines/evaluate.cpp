@@ -8,6 +8,7 @@
 #include "datasets/example_set.h"
 #include "pipelines/parts/adapter_stack.h"
 #include "pipelines/parts/base_loading.h"
+#include "pipelines/parts/embedding_stack.h"
 #include "pipelines/parts/held_out_loss.h"
 #include "pipelines/parts/step_meter.h"
 #include "src/base/error.h"
@@ -26,20 +27,43 @@ struct Column {
   double sum = 0.0;
 };
 
+// The captions as a column reads them: with its adapters on the text encoders and its embeddings.
+PromptEmbeds encode_captions(const EvaluateRequest& request, const SdxlBundle& bundle,
+                             Column& column, const EmbeddingStack& tokens,
+                             const std::vector<std::string>& captions, const Log& log) {
+  const SdxlBundle with_tokens = tokens.with_tokens(bundle);
+  const auto scopes = column.stack.attach();
+  const auto embedded = tokens.attach(bundle);
+  return encode_prompts(with_tokens, captions, LongPrompts::kCut, log,
+                        request.clip_skip.value_or(0));
+}
+
 std::vector<Column> make_columns(const EvaluateRequest& request, const SdxlBundle& bundle,
                                  const std::vector<std::string>& captions, const Log& log) {
   std::vector<Column> columns;
-  columns.push_back({"base", {}, encode_prompts(bundle, captions, LongPrompts::kCut, log), 0.0});
+  columns.push_back({"base", {}, {}, 0.0});
   for (const std::string& text : request.adapter_path) {
     const AdapterArgument argument = parse_named_adapter(text);
-    Column column{argument.name,
-                  AdapterStack({argument}, parse_strength_rule(request.strength_rule), bundle),
-                  columns[0].embeds, 0.0};
-    if (column.stack.touches_text_encoders()) {
-      const auto scopes = column.stack.attach();
-      column.embeds = encode_prompts(bundle, captions, LongPrompts::kCut, Log());
-    }
-    columns.push_back(std::move(column));
+    columns.push_back({argument.name,
+                       AdapterStack({argument}, parse_strength_rule(request.strength_rule), bundle),
+                       {},
+                       0.0});
+  }
+  std::vector<std::string> names;
+  for (const Column& column : columns) names.push_back(column.name);
+  for (Column& column : columns) {
+    const bool is_base = &column == &columns.front();
+    const EmbeddingStack tokens(embeddings_of_column(request.embedding, column.name, names), bundle,
+                                log);
+    std::vector<std::string> files;
+    for (const LoadedAdapter& adapter : column.stack.adapters()) files.push_back(adapter.file);
+    tokens.warn_of_unused(captions, log);
+    tokens.warn_of_missing(files, captions, log);
+    const bool own_text =
+        is_base || column.stack.touches_text_encoders() || !request.embedding.empty();
+    column.embeds =
+        own_text ? encode_captions(request, bundle, column, tokens, captions, is_base ? log : Log())
+                 : columns[0].embeds;
   }
   return columns;
 }
@@ -56,7 +80,7 @@ EvaluateReport evaluate(const EvaluateRequest& request, Progress& progress, std:
   const ImageFolder folder = read_image_folder(
       {request.instance_data_dir, request.caption_column, request.instance_prompt});
   for (const std::string& note : folder.notes) log.info(note);
-  verify_pictures(folder.pictures, stop);
+  for (const std::string& note : verify_pictures(folder.pictures, stop)) log.info(note);
   const SdxlBundle bundle = load_base(request, log);
 
   ExampleRequest examples_request;
@@ -65,7 +89,7 @@ EvaluateReport evaluate(const EvaluateRequest& request, Progress& progress, std:
   examples_request.target = {side, side};
   examples_request.center_crop = true;
   ExampleSet examples = encode_examples(
-      examples_request, *bundle.vae, [](int64_t) {}, stop);
+      examples_request, *bundle.vae, nullptr, [](int64_t) {}, stop);
   EvaluateReport report;
   if (examples.size() == 0) {
     report.stopped = true;

@@ -26,6 +26,10 @@ const FieldList<SampleRequest>& sample_fields() {
         .at_least(0);
     f.add("adapter_path", &SampleRequest::adapter_path,
           "FILE[:strength], repeatable; applied in this order.");
+    f.add("embedding", &SampleRequest::embedding,
+          "FILE[:token=TOK], repeatable: token embeddings (clip_l, clip_g). TOK stands for them in "
+          "prompts; without it the placeholders that the file names, such as <s0><s1>, or else its "
+          "stem.");
     f.add("from", &SampleRequest::from, "A picture drawn by this program: draws it again.");
     f.add("output_dir", &SampleRequest::output_dir, "Where the pictures are written.");
     add_sampling_fields(f);
@@ -45,10 +49,13 @@ const FieldList<CompareRequest>& compare_fields() {
     f.add("seed", &CompareRequest::seed, "Seeds, comma-separated.");
     f.add("column", &CompareRequest::column,
           "NAME=FILE[:strength], repeatable; base always stands first.");
+    f.add("embedding", &CompareRequest::embedding,
+          "[COLUMN=]FILE[:token=TOK], repeatable: token embeddings of one column, or of all.");
     f.add("sweep_strength", &CompareRequest::sweep_strength,
           "Strengths, comma-separated: each column becomes one for each of them.");
     f.add("sweep_checkpoints", &CompareRequest::sweep_checkpoints,
-          "Folder of a training run, repeatable: a column for each of its checkpoints.");
+          "Folder of a training run, repeatable: a column for each of its checkpoints, with the "
+          "embeddings that lie beside it.");
     f.add("output", &CompareRequest::output,
           "The contact sheet (.png) or a page with all pictures in it (.html); the single pictures "
           "lie beside it.");
@@ -75,8 +82,11 @@ const FieldList<EvaluateRequest>& evaluate_fields() {
           "Prompt of pictures without a caption; {caption} in it is replaced.");
     f.add("caption_column", &EvaluateRequest::caption_column, "Caption key of the metadata file.");
     f.add("adapter_path", &EvaluateRequest::adapter_path, "[NAME=]FILE[:strength], repeatable.");
+    f.add("embedding", &EvaluateRequest::embedding,
+          "[NAME=]FILE[:token=TOK], repeatable: token embeddings of base or one adapter, or of all.");
     f.add("strength_rule", &EvaluateRequest::strength_rule, "What a strength other than 1 means.")
         .one_of({"peft", "lerp"});
+    add_clip_skip_field(f, &EvaluateRequest::clip_skip);
     f.add("resolution", &EvaluateRequest::resolution, "Side of the centre crops in pixels.")
         .at_least(32)
         .at_most(4096);
@@ -187,27 +197,14 @@ const FieldList<SurveyRequest>& survey_fields() {
   static const FieldList<SurveyRequest> list = [] {
     FieldList<SurveyRequest> f;
     f.group("Survey");
-    f.add("instance_data_dir", &SurveyRequest::instance_data_dir, "Folder of the pictures.");
-    f.add("instance_prompt", &SurveyRequest::instance_prompt,
-          "Prompt of pictures without a caption; {caption} in it is replaced.");
-    f.add("caption_column", &SurveyRequest::caption_column, "Caption key of the metadata file.");
-    f.add("repeats", &SurveyRequest::repeats, "How often a picture occurs in one epoch.")
-        .at_least(1)
-        .at_most(100000);
-    f.add("resolution", &SurveyRequest::resolution, "Side of the training crops in pixels.")
-        .at_least(32)
-        .at_most(4096);
-    f.add("center_crop", &SurveyRequest::center_crop, "Crop the centre instead of a random part.");
-    f.add("random_flip", &SurveyRequest::random_flip, "Flip half of the pictures horizontally.");
-    f.add("max_train_samples", &SurveyRequest::max_train_samples, "Use only the first N pictures.")
-        .at_least(1);
+    add_picture_fields(f);
     f.add("seed", &SurveyRequest::seed, "Of the random crops.").at_least(0);
-    f.add("with_prior_preservation", &SurveyRequest::with_prior_preservation,
-          "Whether class pictures are wanted.");
-    f.add("class_data_dir", &SurveyRequest::class_data_dir, "Folder of class pictures.");
-    f.add("num_class_images", &SurveyRequest::num_class_images,
-          "How many class pictures there should be.")
-        .at_least(1);
+    f.add("train_batch_size", &SurveyRequest::train_batch_size, "Pictures a micro-batch.")
+        .at_least(1)
+        .at_most(1024);
+    add_bucket_fields(f);
+    add_mask_fields(f);
+    add_prior_fields(f);
     f.add("thumbnail_size", &SurveyRequest::thumbnail_size,
           "Longer side of the thumbnails in pixels; 0: none.")
         .at_least(0)
@@ -219,18 +216,9 @@ const FieldList<SurveyRequest>& survey_fields() {
 
 SurveyRequest survey_request_of(const TrainConfig& config) {
   SurveyRequest request;
-  request.instance_data_dir = config.instance_data_dir;
-  request.instance_prompt = config.instance_prompt;
-  request.caption_column = config.caption_column;
-  request.repeats = config.repeats;
-  request.resolution = config.resolution;
-  request.center_crop = config.center_crop;
-  request.random_flip = config.random_flip;
-  request.max_train_samples = config.max_train_samples;
+  static_cast<DataOptions&>(request) = config;
   request.seed = config.seed;
-  request.with_prior_preservation = config.with_prior_preservation;
-  request.class_data_dir = config.class_data_dir;
-  request.num_class_images = config.num_class_images;
+  request.train_batch_size = config.train_batch_size;
   return request;
 }
 

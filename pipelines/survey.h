@@ -16,19 +16,9 @@
 namespace dorabooth {
 
 // Settings of a training run, of the same names.
-struct SurveyRequest {
-  std::string instance_data_dir;
-  std::optional<std::string> instance_prompt;
-  std::optional<std::string> caption_column;
-  int64_t repeats = 1;
-  int64_t resolution = 1024;
-  bool center_crop = false;
-  bool random_flip = false;
-  std::optional<int64_t> max_train_samples;
+struct SurveyRequest : DataOptions {
   int64_t seed = 0;
-  bool with_prior_preservation = false;
-  std::optional<std::string> class_data_dir;
-  int64_t num_class_images = 100;
+  int64_t train_batch_size = 4;
   int64_t thumbnail_size = 256;  // the longer side; 0: no thumbnails
 
   bool operator==(const SurveyRequest&) const = default;
@@ -48,13 +38,17 @@ struct PictureWarning {
 
 struct SurveyedPicture {
   std::string path;
-  std::string name;  // relative to the folder
+  std::string folder;  // of its concept
+  std::string name;    // relative to the folder
+  int64_t repeats = 1;
   bool used = true;  // false: max_train_samples leaves it out
   // Upright, in pixels; 0 where it cannot be read.
   int64_t width = 0;
   int64_t height = 0;
   int64_t scaled_width = 0;  // of the whole picture, at the scale of the training size
   int64_t scaled_height = 0;
+  int64_t bucket_width = 0;  // what it is trained at
+  int64_t bucket_height = 0;
   CropRectangle crop;  // what is trained on (of the first repeat), in the picture's own pixels
   std::optional<CropRectangle> drawn;  // the picture's .crop.json
   double area_lost = 0.0;              // share of the picture's area, 0 to 1
@@ -64,8 +58,17 @@ struct SurveyedPicture {
   std::vector<PictureWarning> warnings;
 };
 
+// A size that pictures are trained at.
+struct BucketCount {
+  int64_t width = 0;
+  int64_t height = 0;
+  int64_t examples = 0;  // an epoch: pictures times their repeats
+  int64_t batches = 0;   // an epoch; of one size only, batches run on from epoch to epoch
+};
+
 struct DatasetReport {
   std::vector<SurveyedPicture> pictures;    // in the order in which a run takes them
+  std::vector<BucketCount> buckets;         // by width and height, of the used pictures
   std::vector<std::string> notes;           // files that are not read, a sentence each
   std::vector<std::string> class_pictures;  // paths of those that are present
   int64_t class_pictures_needed = 0;        // 0 without prior preservation
@@ -79,14 +82,15 @@ DatasetReport survey_dataset(const SurveyRequest& request, Progress& progress, s
                              SurveyCache* cache = nullptr);
 
 // One picture without decoding it again: whether it is readable or a duplicate is not looked at.
-SurveyedPicture survey_picture(const SurveyRequest& request, const std::string& name);
+SurveyedPicture survey_picture(const SurveyRequest& request, const std::string& folder,
+                               const std::string& name);
 
 // What a person did to a picture of a folder.
 struct PictureEdit {
   enum class What { kCaption, kCrop };
 
   What what = What::kCaption;
-  std::string folder;
+  std::string folder;                 // the picture's, as in SurveyedPicture
   std::string name;                   // relative to the folder
   std::string caption;                // kCaption: its own; "": none
   std::optional<CropRectangle> crop;  // kCrop: absent: what the settings say

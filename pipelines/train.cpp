@@ -7,17 +7,17 @@
 #include <chrono>
 #include <cmath>
 #include <map>
-#include <nlohmann/json.hpp>
 #include <set>
 
+#include "pipelines/parts/adapter_meter.h"
 #include "pipelines/parts/base_loading.h"
-#include "pipelines/parts/denoising_loss.h"
-#include "pipelines/parts/divergence_watch.h"
+#include "pipelines/parts/batch_loss.h"
 #include "pipelines/parts/init_adapter.h"
-#include "pipelines/parts/process_memory.h"
-#include "pipelines/parts/step_meter.h"
 #include "pipelines/parts/trainer_options.h"
+#include "pipelines/parts/training_examples.h"
+#include "pipelines/parts/training_pictures.h"
 #include "pipelines/parts/training_previews.h"
+#include "pipelines/parts/training_report.h"
 #include "pipelines/parts/training_run.h"
 #include "pipelines/parts/training_text.h"
 #include "pipelines/parts/training_validation.h"
@@ -25,13 +25,10 @@
 #include "src/base/atomic_file.h"
 #include "src/base/error.h"
 #include "src/device/adapter_core_choice.h"
-#include "src/report/metrics_file.h"
 
 namespace dorabooth {
 
 namespace fs = std::filesystem;
-using nlohmann::json;
-
 namespace {
 
 constexpr int64_t kValidationTimesteps = 8;  // of every held-out picture
@@ -44,25 +41,23 @@ class Run {
   TrainReport run();
 
  private:
-  ImageFolder instance_pictures();
-  ImageFolder class_pictures();
   bool prepare();
+  void check_pictures(ImageFolder& folder);
   std::optional<ExampleSet> encode(const ImageFolder& folder, const std::string& stream);
-  void set_steps(int64_t examples);
+  bool open_batches(const ImageFolder& instance, const ImageFolder& of_class);
+  void set_steps(int64_t micro_steps);
   bool open_validation(const ImageFolder& held_out);
+  bool is_validation_due(int64_t done) const;
   std::map<std::string, double> held_out_losses(int64_t done);
   void make_trainers();
   void open_output();
-  void open_reports();
-  at::Tensor loss_of(const AdapterTrainer& trainer, const TrainingBatch& batch) const;
   double untrained_loss() const;
-  void micro_step(AdapterTrainer& trainer, size_t index, const TrainingBatch& batch, int64_t step,
-                  int64_t number);
+  void micro_step(AdapterTrainer& trainer, size_t index, const TrainingBatch& batch,
+                  const at::Tensor& prior_target, int64_t step, int64_t number);
   void train_step(int64_t step);
   void check_gradient(const AdapterTrainer& trainer, double norm, int64_t step) const;
   [[noreturn]] void fail_not_finite(const std::string& what, double value, int64_t step) const;
   void report_step(int64_t step, double seconds);
-  void watch_losses(int64_t done);
   void save_final();
   void checkpoint(int64_t step);
   TrainReport stopped(int64_t step);
@@ -79,6 +74,7 @@ class Run {
   ObjectiveConfig objective_;
   std::optional<BatchSource> batches_;
   std::optional<TrainingText> text_;
+  std::optional<BatchLoss> batch_loss_;
   std::optional<TrainingValidation> validation_;
   Trainers trainers_;
   std::set<const AdapterTrainer*> train_text_;  // those with adapters on a text encoder
@@ -86,64 +82,31 @@ class Run {
   RunFacts facts_;
   std::optional<ResumePoint> resume_;
   int64_t max_steps_ = 0;
+  int64_t validation_interval_ = 0;  // steps
   int64_t first_step_ = 0;
 
-  std::optional<MetricsFile> metrics_;
-  std::optional<TensorboardFile> tensorboard_;
+  std::optional<TrainingReport> reports_;
   std::vector<double> losses_;      // of this step, one a trainer
   std::vector<double> grad_norms_;  // the same
-  std::vector<DivergenceWatch> watches_;
-  std::chrono::steady_clock::time_point started_;
-  int64_t checkpoint_step_ = -1;  // of report_.checkpoint
+  int64_t checkpoint_step_ = -1;    // of report_.checkpoint
   TrainReport report_;
 };
 
-ImageFolder Run::instance_pictures() {
-  ImageFolder folder = read_image_folder(
-      {config_.instance_data_dir, config_.caption_column, config_.instance_prompt});
-  const auto limit = static_cast<size_t>(config_.max_train_samples.value_or(INT64_MAX));
-  if (folder.pictures.size() > limit) folder.pictures.resize(limit);
-  verify_pictures(folder.pictures, stop_);
-  return folder;
-}
-
-// Drawn where they are missing; more than asked for are left out, as in diffusers' script.
-ImageFolder Run::class_pictures() {
-  make_class_pictures(config_, bundle_, progress_, stop_);
-  if (stop_.stop_requested()) return {};
-  ImageFolder folder =
-      read_image_folder({*config_.class_data_dir, std::nullopt, config_.class_prompt});
-  const auto limit = static_cast<size_t>(config_.num_class_images);
-  if (folder.pictures.size() > limit) folder.pictures.resize(limit);
-  verify_pictures(folder.pictures, stop_);
-  return folder;
+// Decodes them once before anything else takes time.
+void Run::check_pictures(ImageFolder& folder) {
+  for (std::string& note : verify_pictures(folder.pictures, stop_))
+    folder.notes.push_back(std::move(note));
 }
 
 std::optional<ExampleSet> Run::encode(const ImageFolder& folder, const std::string& stream) {
-  for (const std::string& note : folder.notes) log_.info(note);
-  ExampleRequest request;
-  request.pictures = folder.pictures;
-  const auto side = static_cast<int>(config_.resolution);
-  request.target = {side, side};
-  const bool held_out = stream == "held-out";
-  request.center_crop = config_.center_crop || held_out;
-  request.random_flip = config_.random_flip && !held_out;
-  request.repeats = stream == "instance" ? config_.repeats : 1;
-  request.seed = static_cast<uint64_t>(config_.seed);
-  request.stream = stream;
-  const auto total = static_cast<int64_t>(request.pictures.size()) * request.repeats;
-  StepMeter meter(progress_, "encode " + stream + " pictures", total);
-  ExampleSet set = encode_examples(
-      request, *bundle_.vae, [&](int64_t) { meter.step(); }, stop_);
-  if (set.size() == 0) return std::nullopt;
-  return set;
+  return encode_pictures(config_, bundle_, folder, stream, progress_, stop_);
 }
 
-void Run::set_steps(int64_t examples) {
-  const auto ceiling = [](int64_t a, int64_t b) { return (a + b - 1) / b; };
-  const int64_t micro_steps = ceiling(examples, config_.train_batch_size);
-  const int64_t epoch_steps = ceiling(micro_steps, config_.gradient_accumulation_steps);
+void Run::set_steps(int64_t micro_steps) {
+  const int64_t accumulation = config_.gradient_accumulation_steps;
+  const int64_t epoch_steps = (micro_steps + accumulation - 1) / accumulation;
   max_steps_ = config_.max_train_steps.value_or(config_.num_train_epochs * epoch_steps);
+  validation_interval_ = validation_interval(config_, epoch_steps);
   facts_.total_steps = max_steps_;
   facts_.adapter_metadata = metadata();
   lr_ = lr_schedule_of(config_, max_steps_);
@@ -161,13 +124,17 @@ void Run::open_output() {
 bool Run::prepare() {
   open_device(config_.device);
   check_train_config(config_);
-  ImageFolder instance = instance_pictures();
+  ImageFolder instance = instance_pictures(config_);
+  check_pictures(instance);
   if (stop_.stop_requested()) return false;
   ImageFolder held_out;
   if (config_.validation_split > 0) held_out = hold_out_pictures(config_, instance);
-  set_steps(static_cast<int64_t>(instance.pictures.size()) * config_.repeats);
+  set_steps(batches_per_epoch(example_request(config_, 0, "instance", instance.pictures),
+                              config_.train_batch_size));
   open_output();
   resume_ = find_resume_point(config_, log_);
+  make_class_pictures_apart(config_, progress_, stop_);
+  if (stop_.stop_requested()) return false;
   bundle_ = load_base(model_options_of(config_), log_);
   bundle_.unet->set_gradient_checkpointing(config_.gradient_checkpointing);
   if (config_.rescale_betas_zero_snr) {
@@ -179,7 +146,12 @@ bool Run::prepare() {
   make_trainers();
 
   ImageFolder of_class;
-  if (config_.with_prior_preservation) of_class = class_pictures();
+  if (config_.with_prior_preservation && config_.prior_preservation_source == "pictures") {
+    make_class_pictures(config_, bundle_, progress_, stop_);
+    if (stop_.stop_requested()) return false;
+    of_class = class_pictures(config_);
+    check_pictures(of_class);
+  }
   if (stop_.stop_requested()) return false;
   facts_.pictures = digest_of(instance.pictures) + digest_of(of_class.pictures);
   if (!held_out.pictures.empty()) facts_.pictures += digest_of(held_out.pictures);
@@ -190,22 +162,26 @@ bool Run::prepare() {
   }
   warn_of_later_checkpoints(config_.output_dir, first_step_, log_);
 
+  if (!open_batches(instance, of_class)) return false;
+  if (!held_out.pictures.empty() && !open_validation(held_out)) return false;
+  return true;
+}
+
+bool Run::open_batches(const ImageFolder& instance, const ImageFolder& of_class) {
   auto instance_set = encode(instance, "instance");
   if (!instance_set) return false;
   std::optional<ExampleSet> class_set;
-  if (config_.with_prior_preservation) {
+  if (!of_class.pictures.empty()) {
     class_set = encode(of_class, "class");
     if (!class_set) return false;
   }
-  batches_.emplace(std::move(*instance_set), std::move(class_set),
-                   static_cast<uint64_t>(config_.seed), config_.train_batch_size,
-                   bundle_.vae->config().scaling_factor, schedule_->num_train_timesteps(),
-                   noise_options_of(config_), timestep_options_of(config_),
-                   caption_options_of(config_));
-  text_.emplace(bundle_, batches_->captions(), train_text_.size() < trainers_.size(),
-                static_cast<size_t>(config_.text_cache_mb) << 20, log_);
-  if (!held_out.pictures.empty() && !open_validation(held_out)) return false;
-  watches_.assign(trainers_.size(), DivergenceWatch(untrained_loss()));
+  const BatchOptions options = batch_options_of(config_, bundle_, schedule_->num_train_timesteps());
+  batches_.emplace(std::move(*instance_set), std::move(class_set), options);
+  const bool cached = train_text_.size() < trainers_.size();
+  text_.emplace(bundle_, batches_->captions(), cached,
+                static_cast<size_t>(config_.text_cache_mb) << 20, log_,
+                config_.clip_skip.value_or(0));
+  batch_loss_.emplace(bundle_, *schedule_, *text_, cached, objective_, options.prior_from_base);
   return true;
 }
 
@@ -224,11 +200,14 @@ bool Run::open_validation(const ImageFolder& held_out) {
   return true;
 }
 
+bool Run::is_validation_due(int64_t done) const {
+  return done % validation_interval_ == 0 || done == max_steps_;
+}
+
 // After `done` steps; empty where none is due.
 std::map<std::string, double> Run::held_out_losses(int64_t done) {
   std::map<std::string, double> losses;
-  const bool due = done % config_.validation_steps == 0 || done == max_steps_;
-  if (!validation_ || !due) return losses;
+  if (!validation_ || !is_validation_due(done)) return losses;
   for (const auto& trainer : trainers_) {
     const double loss = validation_->of(*trainer, train_text_.contains(trainer.get()));
     validation_->note(trainer->name(), done, loss);
@@ -243,6 +222,7 @@ void Run::make_trainers() {
   for (NamedSpec& named : adapter_specs(config_)) {
     AdapterSet set =
         AdapterSet::create(named.spec, layers, static_cast<uint64_t>(config_.seed), core);
+    require_unet_blocks(config_, set);
     if (config_.init_adapter) begin_as(set, layers, *config_.init_adapter, core, log_);
     trainers_.push_back(
         std::make_unique<AdapterTrainer>(named.name, std::move(set), trainer_options_of(config_)));
@@ -259,8 +239,8 @@ void Run::make_trainers() {
                           " name none of the text encoders, so they stay as they are"));
     }
   }
-  if (config_.optimizer == "prodigy" && config_.learning_rate < 0.1) {
-    log_.warning(concat("learning_rate ", config_.learning_rate,
+  if (config_.optimizer == "prodigy" && learning_rate_of(config_) < 0.1) {
+    log_.warning(concat("learning_rate ", learning_rate_of(config_),
                         " is too low for prodigy, which multiplies it by its own estimate: 1 is "
                         "usual"));
   }
@@ -271,14 +251,6 @@ void Run::make_trainers() {
                      concat(checkpoints, " checkpoints of this run"));
 }
 
-// The trainer's adapters are attached.
-at::Tensor Run::loss_of(const AdapterTrainer& trainer, const TrainingBatch& batch) const {
-  const bool live = train_text_.contains(&trainer);
-  return denoising_loss(*bundle_.unet, *schedule_, batch,
-                        live ? text_->live(batch.captions) : text_->cached(batch.captions),
-                        objective_, live ? nullptr : text_->products(batch.captions));
-}
-
 // Of the first pictures, by the base alone: what a loss that runs away is measured against.
 double Run::untrained_loss() const {
   constexpr int64_t kPictures = 16;
@@ -287,8 +259,8 @@ double Run::untrained_loss() const {
   double sum = 0.0;
   for (int64_t micro = 0; micro < count; ++micro) {
     const TrainingBatch batch = batches_->batch(micro);
-    const PromptEmbeds embeds = text_->live(batch.captions);
-    sum += denoising_loss(*bundle_.unet, *schedule_, batch, embeds, objective_).item<double>();
+    const at::Tensor loss = batch_loss_->of(batch, /*live=*/true, batch_loss_->prior_target(batch));
+    if (loss.defined()) sum += loss.item<double>();
   }
   return sum / static_cast<double>(count);
 }
@@ -299,10 +271,11 @@ void Run::fail_not_finite(const std::string& what, double value, int64_t step) c
 
 // `number` counts micro-steps from the start of the run: it selects the dropout masks.
 void Run::micro_step(AdapterTrainer& trainer, size_t index, const TrainingBatch& batch,
-                     int64_t step, int64_t number) {
+                     const at::Tensor& prior_target, int64_t step, int64_t number) {
   trainer.set().set_training(true, static_cast<uint64_t>(number), 0);
   const AttachScope scope = trainer.set().attach();
-  const at::Tensor loss = loss_of(trainer, batch);
+  const at::Tensor loss = batch_loss_->of(batch, train_text_.contains(&trainer), prior_target);
+  if (!loss.defined()) return;  // a short batch has no rows for this process
   const double value = loss.item<double>();
   if (!std::isfinite(value)) fail_not_finite("the loss of " + trainer.name(), value, step);
   const auto accumulation = static_cast<double>(config_.gradient_accumulation_steps);
@@ -317,12 +290,13 @@ void Run::train_step(int64_t step) {
   for (int64_t micro = 0; micro < accumulation; ++micro) {
     const int64_t number = step * accumulation + micro;
     const TrainingBatch batch = batches_->batch(number);
+    const at::Tensor prior_target = batch_loss_->prior_target(batch);
     for (size_t i = 0; i < trainers_.size(); ++i) {
-      micro_step(*trainers_[i], i, batch, step, number);
+      micro_step(*trainers_[i], i, batch, prior_target, step, number);
     }
   }
   for (size_t i = 0; i < trainers_.size(); ++i) {
-    grad_norms_[i] = trainers_[i]->step(lr_.factor(step, config_.learning_rate));
+    grad_norms_[i] = trainers_[i]->step(lr_.factor(step, learning_rate_of(config_)));
     check_gradient(*trainers_[i], grad_norms_[i], step);
   }
 }
@@ -337,51 +311,24 @@ void Run::check_gradient(const AdapterTrainer& trainer, double norm, int64_t ste
                    trainer.loss_scale()));
 }
 
-void Run::watch_losses(int64_t done) {
-  for (size_t i = 0; i < trainers_.size(); ++i) {
-    if (!watches_[i].add(losses_[i])) continue;
-    report_.diverged = true;
-    log_.warning(concat("the loss of ", trainers_[i]->name(),
-                        " has been over ten times its start for 20 steps (now ", losses_[i],
-                        " in step ", done, "): the learning rate ", config_.learning_rate,
-                        " is too high for this run"));
-  }
-}
-
 void Run::report_step(int64_t step, double seconds) {
-  const int64_t done = step + 1;
-  const double lr = config_.learning_rate * lr_.factor(step, config_.learning_rate);
-  const double pictures =
-      static_cast<double>(config_.train_batch_size * config_.gradient_accumulation_steps);
-  json line = {{"step", done},
-               {"lr", lr},
-               {"seconds", seconds},
-               {"images_per_second", pictures / seconds},
-               {"peak_memory_mb", peak_memory_mb()}};
-  std::vector<std::pair<std::string, double>> values;
-  for (size_t i = 0; i < trainers_.size(); ++i) {
-    const std::string& name = trainers_[i]->name();
-    line["loss"][name] = losses_[i];
-    line["grad_norm"][name] = grad_norms_[i];
-    values.emplace_back("loss/" + name, losses_[i]);
-    values.emplace_back("grad_norm/" + name, grad_norms_[i]);
+  StepFacts facts;
+  facts.done = step + 1;
+  facts.lr = learning_rate_of(config_) * lr_.factor(step, learning_rate_of(config_));
+  facts.seconds = seconds;
+  facts.pictures = config_.train_batch_size * config_.gradient_accumulation_steps;
+  facts.losses = losses_;
+  facts.grad_norms = grad_norms_;
+  const auto held_out = held_out_losses(facts.done);
+  if (!held_out.empty()) facts.further["validation_loss"] = held_out;
+  if (is_validation_due(facts.done)) {
+    for (const auto& trainer : trainers_) {
+      const AdapterTrainer::Averages averages(*trainer);
+      facts.drift[trainer->name()] = measure_drift(trainer->set(), bundle_.linear_layers());
+    }
   }
-  for (const auto& [name, loss] : held_out_losses(done)) {
-    line["validation_loss"][name] = loss;
-    values.emplace_back("validation_loss/" + name, loss);
-  }
-  values.emplace_back("lr", lr);
-  values.emplace_back("images_per_second", pictures / seconds);
-  metrics_->append(line);
-  if (tensorboard_) {
-    for (const auto& [tag, value] : values)
-      tensorboard_->scalar(done, tag, static_cast<float>(value));
-  }
-  const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - started_;
-  const double mean = elapsed.count() / static_cast<double>(done - first_step_);
-  progress_.on(
-      StepEvent{done, max_steps_, values, mean, mean * static_cast<double>(max_steps_ - done)});
-  watch_losses(done);
+  reports_->step(facts);
+  report_.diverged = reports_->diverged();
 }
 
 // The same for an adapter of a twin run and one trained alone.
@@ -396,7 +343,7 @@ std::map<std::string, std::string> Run::metadata() const {
 
 void Run::checkpoint(int64_t step) {
   if (checkpoint_step_ == step) return;
-  metrics_->sync();
+  reports_->sync();
   facts_.adapter_metadata["ss_steps"] = std::to_string(step);
   report_.checkpoint = write_checkpoint(config_, step, trainers_, facts_).string();
   checkpoint_step_ = step;
@@ -426,13 +373,6 @@ TrainReport Run::stopped(int64_t step) {
   return report_;
 }
 
-void Run::open_reports() {
-  const fs::path output = config_.output_dir;
-  write_run_json(config_);
-  metrics_.emplace(output / "metrics.jsonl", first_step_);
-  if (config_.report_to) tensorboard_.emplace(output / "logs", first_step_);
-}
-
 TrainReport Run::run() {
   if (!prepare()) {
     report_.stopped = true;
@@ -449,10 +389,19 @@ TrainReport Run::run() {
 }
 
 TrainReport Run::run_steps() {
-  open_reports();
+  write_run_json(config_);
+  std::vector<std::string> names;
+  for (const auto& trainer : trainers_) names.push_back(trainer->name());
+  const double untrained = untrained_loss();
   progress_.on(StartedEvent{"train", max_steps_});
-  started_ = std::chrono::steady_clock::now();
+  reports_.emplace(config_, names, first_step_, max_steps_, untrained, progress_);
   report_.steps = first_step_;
+  std::optional<TrainingPreviews> previews;
+  if (!config_.validation_prompt.empty()) {
+    previews.emplace(config_, bundle_, reports_->tensorboard(), progress_, stop_);
+    if (first_step_ == 0) previews->draw(trainers_, 0);
+  }
+  reports_->start_clock();
   for (int64_t step = first_step_; step < max_steps_; ++step) {
     if (stop_.stop_requested()) return stopped(step);
     const auto begin = std::chrono::steady_clock::now();
@@ -461,10 +410,7 @@ TrainReport Run::run_steps() {
     report_.steps = step + 1;
     report_step(step, seconds.count());
     const bool last = step + 1 == max_steps_;
-    if (config_.validation_prompt && ((step + 1) % config_.validation_steps == 0 || last)) {
-      draw_previews(config_, bundle_, trainers_, step + 1, tensorboard_ ? &*tensorboard_ : nullptr,
-                    progress_, stop_);
-    }
+    if (previews && is_validation_due(step + 1)) previews->draw(trainers_, step + 1);
     if ((step + 1) % config_.checkpointing_steps == 0 && !last) checkpoint(step + 1);
   }
   checkpoint(report_.steps);

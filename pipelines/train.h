@@ -4,33 +4,25 @@
 
 #include <stop_token>
 
+#include "pipelines/data_options.h"
 #include "pipelines/model_options.h"
 #include "pipelines/progress.h"
 
 namespace dorabooth {
 
-struct TrainConfig : ModelOptions {
+struct TrainConfig : ModelOptions, DataOptions {
   std::string mixed_precision = "no";
+  std::optional<int64_t> clip_skip;
 
-  std::string instance_data_dir;
-  std::optional<std::string> instance_prompt;
-  std::optional<std::string> caption_column;
   double proportion_empty_prompts = 0.0;
   bool shuffle_caption = false;
   int64_t keep_tokens = 0;
   std::string caption_separator = ",";
-  int64_t repeats = 1;
-  int64_t resolution = 1024;
-  bool center_crop = false;
-  bool random_flip = false;
-  std::optional<int64_t> max_train_samples;
+  std::optional<std::string> disk_cache_dir;
 
-  bool with_prior_preservation = false;
-  std::optional<std::string> class_data_dir;
-  std::optional<std::string> class_prompt;
-  int64_t num_class_images = 100;
   int64_t sample_batch_size = 4;
   double prior_loss_weight = 1.0;
+  std::optional<std::string> prior_generation_precision;
 
   std::vector<std::string> adapter;  // KIND[:field=value,…]; "both" = lora and dora
   bool use_dora = false;
@@ -39,6 +31,8 @@ struct TrainConfig : ModelOptions {
   double lora_dropout = 0.0;
   bool use_rslora = false;
   std::vector<std::string> target_modules;
+  std::optional<std::string> lora_unet_blocks;  // comma-separated
+  bool use_blora = false;
   std::vector<std::string> magnitude_only_modules;
   std::vector<std::string> rank_pattern;
   std::vector<std::string> alpha_pattern;
@@ -56,6 +50,7 @@ struct TrainConfig : ModelOptions {
   bool gradient_checkpointing = false;
   int64_t text_cache_mb = 256;
   double learning_rate = 1e-4;
+  bool scale_lr = false;
   double text_encoder_lr = 5e-6;
   std::optional<double> text_encoder_2_lr;
   std::vector<std::string> learning_rate_pattern;  // "GLOB=factor"
@@ -68,6 +63,7 @@ struct TrainConfig : ModelOptions {
   std::string loss_type = "l2";
   std::string huber_schedule = "snr";
   double huber_c = 0.1;
+  bool do_edm_style_training = false;
   std::optional<double> snr_gamma;
   std::string snr_form = "add_one";
   bool debiased_estimation_loss = false;
@@ -95,6 +91,8 @@ struct TrainConfig : ModelOptions {
   double adam_weight_decay_text_encoder = 1e-3;
   double adam_epsilon = 1e-8;
   double max_grad_norm = 1.0;
+  std::optional<double> prodigy_beta3;
+  bool prodigy_decouple = true;
   bool prodigy_use_bias_correction = true;
   bool prodigy_safeguard_warmup = true;
   double lion_beta2 = 0.99;
@@ -109,9 +107,10 @@ struct TrainConfig : ModelOptions {
   std::optional<std::string> resume_from_checkpoint;  // "latest" or a checkpoint folder
   std::optional<std::string> report_to;               // "tensorboard"
   double validation_split = 0.0;
-  std::optional<std::string> validation_prompt;
+  std::vector<std::string> validation_prompt;
   int64_t num_validation_images = 4;
   int64_t validation_steps = 100;
+  std::optional<int64_t> validation_epochs;
   int64_t validation_inference_steps = 25;
   double validation_guidance_scale = 5.0;
 };
@@ -132,7 +131,15 @@ struct TrainReport {
   std::string checkpoint;  // the last one written, "" if none
 };
 
-// Writes OUT/run.json, metrics.jsonl, checkpoint-N/, samples/step-N/, and the adapters.
+// Writes OUT/run.json, metrics.jsonl, checkpoint-N/, samples/, and the adapters.
+//
+// Validation is after every validation_steps and the last step. Pictures of each validation_prompt
+// at each seed are drawn then, and before the first step: the base's go once to
+// samples/base/base-SEED.png, an adapter's to samples/step-N/NAME-SEED.png, and all together, the
+// base in the first column, to the sheet samples/step-N.png. With several prompts the prompt's
+// number stands in the names: NAME-2-SEED.png. A PreviewEvent has a row a prompt and seed, column 0
+// for the base, whose pictures come with the first validation of this process, and one for each
+// adapter.
 TrainReport train(const TrainConfig& config, Progress& progress, std::stop_token stop);
 
 }  // namespace dorabooth

@@ -7,13 +7,7 @@ namespace {
 
 void add_data_fields(FieldList<TrainConfig>& f) {
   f.group("Data");
-  f.add("instance_data_dir", &TrainConfig::instance_data_dir,
-        "Folder with the pictures to learn from.");
-  f.add("instance_prompt", &TrainConfig::instance_prompt,
-        "Prompt of every picture without a caption of its own; {caption} in it is replaced by the "
-        "picture's caption.");
-  f.add("caption_column", &TrainConfig::caption_column,
-        "Caption key in metadata.jsonl or metadata.csv; absent: text, prompt or caption.");
+  add_picture_fields(f);
   f.add("proportion_empty_prompts", &TrainConfig::proportion_empty_prompts,
         "Share of the rows that are trained with the empty prompt.")
       .at_least(0)
@@ -25,30 +19,24 @@ void add_data_fields(FieldList<TrainConfig>& f) {
       .at_least(0);
   f.add("caption_separator", &TrainConfig::caption_separator,
         "What lies between a caption's parts.");
-  f.add("repeats", &TrainConfig::repeats, "How often a picture occurs in one epoch.")
-      .at_least(1)
-      .at_most(100000);
-  f.add("resolution", &TrainConfig::resolution, "Side of the training crops in pixels.")
-      .at_least(32)
-      .at_most(4096);
-  f.add("center_crop", &TrainConfig::center_crop, "Crop the centre instead of a random part.");
-  f.add("random_flip", &TrainConfig::random_flip, "Flip half of the pictures horizontally.");
-  f.add("max_train_samples", &TrainConfig::max_train_samples, "Use only the first N pictures.")
-      .at_least(1);
+  f.add("disk_cache_dir", &TrainConfig::disk_cache_dir,
+        "Folder that keeps latents and text embeddings from run to run, and out of memory. They "
+        "are found by their contents' hashes, so that none is used for another picture, prompt or "
+        "base.");
+  f.group("Buckets");
+  add_bucket_fields(f);
+  f.group("Masks");
+  add_mask_fields(f);
   f.group("Prior preservation");
-  f.add("with_prior_preservation", &TrainConfig::with_prior_preservation,
-        "Train on class pictures beside the instance pictures.");
-  f.add("class_data_dir", &TrainConfig::class_data_dir,
-        "Folder of class pictures; missing ones are generated from the base.");
-  f.add("class_prompt", &TrainConfig::class_prompt, "Prompt of the class pictures.");
-  f.add("num_class_images", &TrainConfig::num_class_images,
-        "How many class pictures there should be.")
-      .at_least(1);
+  add_prior_fields(f);
   f.add("sample_batch_size", &TrainConfig::sample_batch_size, "Class pictures generated at a time.")
       .at_least(1)
       .at_most(256);
-  f.add("prior_loss_weight", &TrainConfig::prior_loss_weight, "Weight of the class pictures' loss.")
+  f.add("prior_loss_weight", &TrainConfig::prior_loss_weight, "Weight of the prior's loss.")
       .at_least(0);
+  f.add("prior_generation_precision", &TrainConfig::prior_generation_precision,
+        "Type of the base that draws missing class pictures; absent or no: mixed_precision's.")
+      .one_of({"no", "fp32", "fp16", "bf16"});
 }
 
 void add_adapter_fields(FieldList<TrainConfig>& f) {
@@ -68,6 +56,12 @@ void add_adapter_fields(FieldList<TrainConfig>& f) {
   f.add("use_rslora", &TrainConfig::use_rslora, "Scale by alpha/sqrt(rank) instead of alpha/rank.");
   f.add("target_modules", &TrainConfig::target_modules,
         "Module name suffixes or globs, repeatable; empty: the attention projections.");
+  f.add("lora_unet_blocks", &TrainConfig::lora_unet_blocks,
+        "Of the UNet only the attention projections of these blocks, comma-separated: "
+        "unet.up_blocks.0.attentions.0,unet.mid_block.");
+  f.add("use_blora", &TrainConfig::use_blora,
+        "B-LoRA (Frenkel et al. 2024): of the UNet only up_blocks.0.attentions.0, which holds the "
+        "content, and up_blocks.0.attentions.1, which holds the style.");
   f.add("magnitude_only_modules", &TrainConfig::magnitude_only_modules,
         "DoRA: modules beside the targets that get a magnitude and no update of the direction, "
         "repeatable; these patterns win over target_modules.");
@@ -117,6 +111,8 @@ void add_optimization_fields(FieldList<TrainConfig>& f) {
   f.add("learning_rate", &TrainConfig::learning_rate, "Peak learning rate of the UNet's adapters.")
       .at_least(0)
       .at_most(1000);
+  f.add("scale_lr", &TrainConfig::scale_lr,
+        "learning_rate times gradient_accumulation_steps, train_batch_size and processes.");
   f.add("text_encoder_lr", &TrainConfig::text_encoder_lr,
         "Peak learning rate of the text encoders' adapters.")
       .at_least(0)
@@ -154,6 +150,12 @@ void add_optimization_fields(FieldList<TrainConfig>& f) {
       .at_least(0);
   f.add("adam_epsilon", &TrainConfig::adam_epsilon, "Added to the root of the second moment.")
       .above(0);
+  f.add("prodigy_beta3", &TrainConfig::prodigy_beta3,
+        "Prodigy: decay of its estimate; absent: the square root of adam_beta2.")
+      .at_least(0)
+      .at_most(1);
+  f.add("prodigy_decouple", &TrainConfig::prodigy_decouple,
+        "Prodigy: weight decay beside the gradient instead of in it.");
   f.add("prodigy_use_bias_correction", &TrainConfig::prodigy_use_bias_correction,
         "Prodigy: Adam's bias correction.");
   f.add("prodigy_safeguard_warmup", &TrainConfig::prodigy_safeguard_warmup,
@@ -182,6 +184,9 @@ void add_objective_fields(FieldList<TrainConfig>& f) {
   f.add("prediction_type", &TrainConfig::prediction_type,
         "Target of the UNet; absent: the base's own.")
       .one_of({"epsilon", "v_prediction"});
+  f.add("do_edm_style_training", &TrainConfig::do_edm_style_training,
+        "The loss by EDM's preconditioning: a v prediction's error counts by the cumulative alpha, "
+        "an epsilon prediction's stays as it is.");
   f.add("loss_type", &TrainConfig::loss_type,
         "Squared error, or pseudo-Huber in one of two scales.")
       .one_of({"l2", "huber", "smooth_l1"});
@@ -256,13 +261,17 @@ void add_output_fields(FieldList<TrainConfig>& f) {
       .at_least(0)
       .at_most(0.9);
   f.add("validation_prompt", &TrainConfig::validation_prompt,
-        "Prompt of the previews; absent: none.");
+        "Prompt of the previews, repeatable: each is drawn by the base and by every adapter before "
+        "the first step, every validation_steps and at the end.");
   f.add("num_validation_images", &TrainConfig::num_validation_images,
-        "Previews at a time, seeds from the run's seed on.")
+        "Previews of each prompt, seeds from the run's seed on.")
       .at_least(1)
       .at_most(64);
   f.add("validation_steps", &TrainConfig::validation_steps,
         "Previews and held-out losses every N optimizer steps.")
+      .at_least(1);
+  f.add("validation_epochs", &TrainConfig::validation_epochs,
+        "The same every N passes over the pictures; overrides validation_steps.")
       .at_least(1);
   f.add("validation_inference_steps", &TrainConfig::validation_inference_steps,
         "Denoising steps of a preview.")
@@ -283,6 +292,7 @@ const FieldList<TrainConfig>& train_fields() {
     f.add("mixed_precision", &TrainConfig::mixed_precision,
           "Type of the frozen base while training; adapters stay fp32.")
         .one_of({"no", "fp16", "bf16"});
+    add_clip_skip_field(f, &TrainConfig::clip_skip);
     add_data_fields(f);
     add_adapter_fields(f);
     add_optimization_fields(f);

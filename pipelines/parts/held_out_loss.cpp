@@ -29,16 +29,35 @@ HeldOutLoss::HeldOutLoss(ExampleSet examples, uint64_t seed, int64_t num_timeste
 double HeldOutLoss::sum(const SdxlBundle& bundle, const Ddpm& schedule,
                         const std::string& prediction_type, const PromptEmbeds& embeds,
                         int64_t first, int64_t last) const {
+  const auto size_of = [&](int64_t row) {
+    return examples_.examples[static_cast<size_t>(row / num_timesteps_)].size;
+  };
+  double sum = 0.0;
+  while (first < last) {
+    int64_t end = first + 1;
+    while (end < last && size_of(end) == size_of(first)) ++end;
+    sum += sum_of_one_size(bundle, schedule, prediction_type, embeds, first, end);
+    first = end;
+  }
+  return sum;
+}
+
+double HeldOutLoss::sum_of_one_size(const SdxlBundle& bundle, const Ddpm& schedule,
+                                    const std::string& prediction_type, const PromptEmbeds& embeds,
+                                    int64_t first, int64_t last) const {
   const at::NoGradGuard no_grad;
   const RandomStream stream(seed_, "evaluate/noise");
   std::vector<at::Tensor> latent_rows;
   std::vector<at::Tensor> noise_rows;
   std::vector<int64_t> timestep_rows;
   std::vector<int64_t> picture_rows;
+  std::vector<at::Tensor> time_ids;
   for (int64_t row = first; row < last; ++row) {
     const int64_t picture = row / num_timesteps_;
     const int64_t k = row % num_timesteps_;
-    const at::Tensor mean = examples_.mean[picture];
+    const ExampleVariation& variation =
+        examples_.examples[static_cast<size_t>(picture)].variations.front();
+    const at::Tensor mean = variation.posterior->load().mean;
     at::Tensor draw = at::empty(mean.sizes(), at::kFloat);
     stream.normal(static_cast<uint64_t>(picture), static_cast<uint32_t>(k),
                   std::span<float>(draw.data_ptr<float>(), static_cast<size_t>(draw.numel())));
@@ -46,6 +65,7 @@ double HeldOutLoss::sum(const SdxlBundle& bundle, const Ddpm& schedule,
     noise_rows.push_back(draw);
     timestep_rows.push_back(stratified_timestep(k, num_timesteps_, schedule.num_train_timesteps()));
     picture_rows.push_back(picture);
+    time_ids.push_back(variation.time_ids);
   }
   const at::Tensor latents = at::stack(latent_rows);
   const at::Tensor noise = at::stack(noise_rows);
@@ -58,7 +78,7 @@ double HeldOutLoss::sum(const SdxlBundle& bundle, const Ddpm& schedule,
   inputs.timesteps = timesteps.to(device);
   inputs.encoder_hidden_states = embeds.prompt_embeds.index_select(0, on_device);
   inputs.text_embeds = embeds.pooled.index_select(0, on_device);
-  inputs.time_ids = examples_.time_ids.index_select(0, pictures).to(device);
+  inputs.time_ids = at::stack(time_ids).to(device);
   const at::Tensor prediction = bundle.unet->forward(inputs).to(at::kCPU, at::kFloat);
   const at::Tensor target = training_target(prediction_type, schedule, latents, noise, timesteps);
   const at::Tensor error = (prediction - target).square().to(at::kDouble);

@@ -21,16 +21,21 @@ class HeldOutLoss {
  public:
   HeldOutLoss(ExampleSet examples, uint64_t seed, int64_t num_timesteps, double scaling_factor);
 
-  const std::vector<std::string>& captions() const { return examples_.captions; }
+  std::vector<std::string> captions() const { return examples_.captions(); }
   int64_t pictures() const { return examples_.size(); }
   int64_t rows() const { return examples_.size() * num_timesteps_; }
 
-  // The sum over rows [first, last) (picture 0 timestep 0, picture 0 timestep 1, …) of their
-  // losses, by the UNet with what is attached to it; `embeds` has a row a picture.
+  // The sum over rows [first, last), which may be of pictures of several sizes, (picture 0 timestep
+  // 0, picture 0 timestep 1, …) of their losses, by the UNet with what is attached to it; `embeds`
+  // has a row a picture.
   double sum(const SdxlBundle& bundle, const Ddpm& schedule, const std::string& prediction_type,
              const PromptEmbeds& embeds, int64_t first, int64_t last) const;
 
  private:
+  double sum_of_one_size(const SdxlBundle& bundle, const Ddpm& schedule,
+                         const std::string& prediction_type, const PromptEmbeds& embeds,
+                         int64_t first, int64_t last) const;
+
   ExampleSet examples_;
   uint64_t seed_;
   int64_t num_timesteps_;

@@ -3,7 +3,9 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <set>
 
+#include "pipelines/parts/checkpoint_files.h"
 #include "pipelines/parts/training_run.h"
 #include "src/adapter/adapter_file.h"
 #include "src/base/atomic_file.h"
@@ -18,6 +20,7 @@ namespace {
 
 constexpr const char* kStateFile = "training_state.json";
 constexpr const char* kPrefix = "checkpoint-";
+constexpr const char* kFiles = "files";  // in the state: list_files()
 
 int64_t step_of_checkpoint(const std::string& name) {
   const std::string prefix = kPrefix;
@@ -27,35 +30,25 @@ int64_t step_of_checkpoint(const std::string& name) {
   return std::stoll(digits);
 }
 
-// Whole checkpoints of a folder, oldest first.
-std::vector<std::pair<int64_t, fs::path>> checkpoints_in(const fs::path& output) {
-  std::vector<std::pair<int64_t, fs::path>> found;
+using Checkpoints = std::vector<std::pair<int64_t, fs::path>>;
+
+// Everything in a folder that is named as checkpoints are, oldest first.
+Checkpoints named_checkpoints(const fs::path& output) {
+  Checkpoints found;
   if (!fs::is_directory(output)) return found;
   for (const auto& entry : fs::directory_iterator(output)) {
     const int64_t step = step_of_checkpoint(entry.path().filename().string());
-    if (step >= 0 && fs::exists(entry.path() / kStateFile)) found.emplace_back(step, entry.path());
+    if (step >= 0) found.emplace_back(step, entry.path());
   }
   std::sort(found.begin(), found.end());
   return found;
 }
 
-std::optional<fs::path> folder_to_resume(const TrainConfig& config, const Log& log) {
-  if (*config.resume_from_checkpoint == "latest") {
-    const auto found = checkpoints_in(config.output_dir);
-    if (!found.empty()) return found.back().second;
-    log.warning(concat("resume_from_checkpoint latest: no checkpoint in ", config.output_dir,
-                       ", so this run starts at its first step"));
-    return std::nullopt;
-  }
-  fs::path folder = *config.resume_from_checkpoint;
-  if (!fs::exists(folder) && fs::exists(fs::path(config.output_dir) / folder)) {
-    folder = fs::path(config.output_dir) / folder;
-  }
-  if (!fs::exists(folder)) fail("resume_from_checkpoint: no such folder: ", folder.string());
-  if (!fs::exists(folder / kStateFile)) {
-    fail("resume_from_checkpoint: ", folder.string(), " holds no ", kStateFile);
-  }
-  return folder;
+// Those whose state is there: it is written last.
+Checkpoints checkpoints_in(const fs::path& output) {
+  Checkpoints found = named_checkpoints(output);
+  std::erase_if(found, [](const auto& one) { return !fs::exists(one.second / kStateFile); });
+  return found;
 }
 
 json read_state(const fs::path& file) {
@@ -70,6 +63,45 @@ json read_state(const fs::path& file) {
   return state;
 }
 
+// Why nothing can go on from this folder; "" if it is a whole checkpoint.
+std::string damage_of(const fs::path& folder) {
+  if (!fs::exists(folder / kStateFile)) return concat("it holds no ", kStateFile);
+  try {
+    const json state = read_state(folder / kStateFile);
+    // Those of older versions have no list.
+    return state.contains(kFiles) ? damage_in(folder, state[kFiles]) : "";
+  } catch (const Error& error) {
+    return error.what();
+  }
+}
+
+std::optional<fs::path> latest_checkpoint(const fs::path& output, const Log& log) {
+  Checkpoints named = named_checkpoints(output);
+  std::reverse(named.begin(), named.end());
+  for (const auto& [step, folder] : named) {
+    const std::string damage = damage_of(folder);
+    if (damage.empty()) return folder;
+    log.warning(concat("resume_from_checkpoint latest: ", folder.string(),
+                       " is torn and passed over: ", damage));
+  }
+  log.warning(concat("resume_from_checkpoint latest: no ", named.empty() ? "" : "whole ",
+                     "checkpoint in ", output.string(), ", so this run starts at its first step"));
+  return std::nullopt;
+}
+
+std::optional<fs::path> folder_to_resume(const TrainConfig& config, const Log& log) {
+  if (*config.resume_from_checkpoint == "latest") return latest_checkpoint(config.output_dir, log);
+  fs::path folder = *config.resume_from_checkpoint;
+  if (!fs::exists(folder) && fs::exists(fs::path(config.output_dir) / folder)) {
+    folder = fs::path(config.output_dir) / folder;
+  }
+  if (!fs::exists(folder)) fail("resume_from_checkpoint: no such folder: ", folder.string());
+  if (const std::string damage = damage_of(folder); !damage.empty()) {
+    fail("resume_from_checkpoint: ", folder.string(), " is no whole checkpoint: ", damage);
+  }
+  return folder;
+}
+
 std::string state_file_of(const AdapterTrainer& trainer) {
   return "state-" + trainer.name() + ".safetensors";
 }
@@ -78,15 +110,32 @@ std::string state_file_of(const AdapterTrainer& trainer) {
 // trained; what the schedule makes of the number of steps and whether the pictures are the same is
 // checked apart.
 bool is_free_to_change(const std::string& key) {
-  for (const char* name :
-       {"output_dir", "checkpointing_steps", "checkpoints_total_limit", "resume_from_checkpoint",
-        "report_to", "validation_prompt", "num_validation_images", "validation_steps",
-        "validation_inference_steps", "validation_guidance_scale", "sample_batch_size",
-        "max_train_steps", "num_train_epochs", "pretrained_model_name_or_path", "instance_data_dir",
-        "class_data_dir", "gradient_checkpointing", "text_cache_mb", "device"}) {
-    if (key == name) return true;
-  }
-  return false;
+  static const std::set<std::string> names = {"output_dir",
+                                              "checkpointing_steps",
+                                              "checkpoints_total_limit",
+                                              "resume_from_checkpoint",
+                                              "report_to",
+                                              "validation_prompt",
+                                              "num_validation_images",
+                                              "validation_steps",
+                                              "validation_epochs",
+                                              "validation_inference_steps",
+                                              "validation_guidance_scale",
+                                              "sample_batch_size",
+                                              "max_train_steps",
+                                              "num_train_epochs",
+                                              "pretrained_model_name_or_path",
+                                              "pretrained_vae_model_name_or_path",
+                                              "concepts_list",
+                                              "mask_data_dir",
+                                              "disk_cache_dir",
+                                              "prior_generation_precision",
+                                              "instance_data_dir",
+                                              "class_data_dir",
+                                              "gradient_checkpointing",
+                                              "text_cache_mb",
+                                              "device"};
+  return names.contains(key);
 }
 
 void check_settings(const fs::path& folder, const json& then, const TrainConfig& config) {
@@ -121,7 +170,11 @@ void remove_beyond_limit(const TrainConfig& config, int64_t step) {
   auto found = checkpoints_in(config.output_dir);
   std::erase_if(found, [&](const auto& checkpoint) { return checkpoint.first > step; });
   while (static_cast<int64_t>(found.size()) > *config.checkpoints_total_limit) {
-    fs::remove_all(found.front().second);
+    // Under the name of an unfinished one, so that a kill half way leaves no torn checkpoint.
+    const fs::path unfinished = found.front().second.string() + ".tmp";
+    fs::remove_all(unfinished);
+    fs::rename(found.front().second, unfinished);
+    fs::remove_all(unfinished);
     found.erase(found.begin());
   }
 }
@@ -179,7 +232,8 @@ fs::path write_checkpoint(const TrainConfig& config, int64_t step, const Trainer
                         {"total_steps", facts.total_steps},
                         {"pictures", facts.pictures},
                         {"config", train_fields().to_json(&config)},
-                        {"environment", environment_of(config)}};
+                        {"environment", environment_of(config)},
+                        {kFiles, list_files(temporary)}};
     write_file_atomically(temporary / kStateFile, state.dump(2) + "\n");
     publish(temporary, folder);
   } catch (const std::exception& error) {

@@ -49,7 +49,8 @@ struct ResumePoint {
 };
 
 // Empty without resume_from_checkpoint, and with a warning where "latest" finds none (as the
-// scripts do). Throws where another setting would train something else.
+// scripts do). "latest" passes over torn ones with a warning; one that is named must be whole.
+// Throws where another setting would train something else.
 std::optional<ResumePoint> find_resume_point(const TrainConfig& config, const Log& log);
 
 // Throws if the pictures are others or the steps are already done; loads every trainer's state.

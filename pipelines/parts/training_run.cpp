@@ -6,8 +6,10 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "pipelines/parts/trainer_options.h"
+#include "pipelines/parts/training_pictures.h"
 #include "src/base/atomic_file.h"
 #include "src/base/error.h"
 #include "src/base/hash.h"
@@ -22,6 +24,22 @@ using nlohmann::json;
 
 namespace {
 
+// The attention projections; where blocks are named, those of the UNet that lie in one of them.
+std::vector<std::string> target_modules_of(const TrainConfig& config) {
+  if (!config.target_modules.empty()) return config.target_modules;
+  const std::vector<std::string> blocks = unet_blocks_of(config);
+  if (blocks.empty()) return default_target_modules(config.train_text_encoder);
+  std::vector<std::string> targets;
+  for (const std::string& name : default_target_modules(config.train_text_encoder)) {
+    if (name.starts_with("to_")) {
+      for (const std::string& block : blocks) targets.push_back("unet.*" + block + "*." + name);
+    } else {
+      targets.push_back(name);
+    }
+  }
+  return targets;
+}
+
 AdapterSpec default_spec(const TrainConfig& config) {
   AdapterSpec spec;
   spec.kind = config.use_dora ? "dora" : "lora";
@@ -29,9 +47,7 @@ AdapterSpec default_spec(const TrainConfig& config) {
   spec.alpha = config.lora_alpha;
   spec.use_rslora = config.use_rslora;
   spec.dropout = config.lora_dropout;
-  spec.target_modules = config.target_modules.empty()
-                            ? default_target_modules(config.train_text_encoder)
-                            : config.target_modules;
+  spec.target_modules = target_modules_of(config);
   spec.magnitude_only_modules = config.magnitude_only_modules;
   spec.rank_pattern = config.rank_pattern;
   spec.alpha_pattern = config.alpha_pattern;
@@ -44,6 +60,34 @@ AdapterSpec default_spec(const TrainConfig& config) {
 bool has_magnitudes(const AdapterSpec& spec) { return spec.has_magnitude(); }
 
 }  // namespace
+
+std::vector<std::string> unet_blocks_of(const TrainConfig& config) {
+  if (config.use_blora) return {"up_blocks.0.attentions.0", "up_blocks.0.attentions.1"};
+  std::vector<std::string> blocks;
+  std::istringstream list(config.lora_unet_blocks.value_or(""));
+  for (std::string block; std::getline(list, block, ',');) {
+    std::erase_if(block, [](unsigned char c) { return std::isspace(c); });
+    if (block.starts_with("unet.")) block.erase(0, 5);
+    if (block.empty() || block.find_first_of("*?[") != std::string::npos) {
+      throw UsageError(
+          concat("--lora_unet_blocks: want names of blocks, got '", *config.lora_unet_blocks, "'"));
+    }
+    blocks.push_back(block);
+  }
+  return blocks;
+}
+
+void require_unet_blocks(const TrainConfig& config, const AdapterSet& set) {
+  const std::vector<AdapterParameter> parameters = set.parameters();
+  for (const std::string& block : unet_blocks_of(config)) {
+    const auto lies_in_it = [&](const AdapterParameter& parameter) {
+      return parameter.module.starts_with("unet.") &&
+             parameter.module.find(block) != std::string::npos;
+    };
+    if (std::none_of(parameters.begin(), parameters.end(), lies_in_it))
+      fail("--lora_unet_blocks: no attention projection of the UNet lies in ", block);
+  }
+}
 
 std::vector<NamedSpec> adapter_specs(const TrainConfig& config) {
   AdapterSpec defaults = default_spec(config);
@@ -81,21 +125,9 @@ void check_train_config(const TrainConfig& config) {
     if (value.empty()) throw UsageError(concat("--", name, " is missing"));
   };
   need(config.pretrained_model_name_or_path, "pretrained_model_name_or_path");
-  need(config.instance_data_dir, "instance_data_dir");
+  if (!config.concepts_list) need(config.instance_data_dir, "instance_data_dir");
   need(config.output_dir, "output_dir");
-  if (config.with_prior_preservation) {
-    need(config.class_data_dir.value_or(""), "class_data_dir (for --with_prior_preservation)");
-    need(config.class_prompt.value_or(""), "class_prompt (for --with_prior_preservation)");
-    if (fs::weakly_canonical(*config.class_data_dir) ==
-        fs::weakly_canonical(config.instance_data_dir)) {
-      throw UsageError(concat("--class_data_dir and --instance_data_dir are the same folder, ",
-                              config.instance_data_dir,
-                              ": class pictures would be trained as instances"));
-    }
-  }
-  if (config.resolution % 8 != 0) {
-    throw UsageError(concat("--resolution: want a multiple of 8, got ", config.resolution));
-  }
+  check_data_options(config);
   lr_schedule_of(config, 1).factor(config.lr_warmup_steps + 1, config.learning_rate);
   check_trainer_options(config);
   adapter_specs(config);
@@ -133,6 +165,10 @@ std::string digest_of(const std::vector<CaptionedPicture>& pictures) {
     for (const std::string& other : picture.alternatives) {
       digest.update(concat(" or ", other.size(), ":", other));
     }
+    if (picture.repeats != 1) digest.update(concat(" repeats ", picture.repeats));
+    if (picture.loss_weight != 1.0) digest.update(concat(" weight ", picture.loss_weight));
+    if (picture.mask) digest.update(concat(" mask ", sha256_of_file(*picture.mask)));
+    if (picture.class_prompt) digest.update(concat(" class ", *picture.class_prompt));
     if (const auto& crop = picture.crop) {
       digest.update(
           concat(" crop ", crop->left, " ", crop->top, " ", crop->width, " ", crop->height, " "));

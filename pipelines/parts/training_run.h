@@ -7,6 +7,7 @@
 
 #include "datasets/image_folder.h"
 #include "pipelines/train.h"
+#include "src/adapter/set.h"
 #include "src/adapter/spec.h"
 #include "src/optimizer/lr_schedule.h"
 
@@ -18,6 +19,12 @@ struct NamedSpec {
   AdapterSpec spec;
 };
 std::vector<NamedSpec> adapter_specs(const TrainConfig& config);
+
+// The UNet's blocks that use_blora or lora_unet_blocks name ("up_blocks.0.attentions.0"); empty
+// where neither is given.
+std::vector<std::string> unet_blocks_of(const TrainConfig& config);
+// Throws if one of them holds no module of `set`.
+void require_unet_blocks(const TrainConfig& config, const AdapterSet& set);
 
 // Checks what no single field can: paths, prior preservation, the schedule. Throws UsageError.
 void check_train_config(const TrainConfig& config);

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <charconv>
 #include <new>
 
 #include "src/base/atomic_file.h"
@@ -78,6 +79,14 @@ uint8_t over(uint8_t colour, uint8_t alpha, uint8_t background, bool premultipli
   return static_cast<uint8_t>(std::min(255, (front + background * (255 - alpha) + 127) / 255));
 }
 
+Image opacity_of(const codecs::Pixels& pixels) {
+  Image alpha(pixels.width, pixels.height);
+  for (size_t i = 0; i < alpha.rgb_hwc.size(); ++i) {
+    alpha.rgb_hwc[i] = pixels.rgba_hwc[4 * (i / 3) + 3];
+  }
+  return apply_orientation(std::move(alpha), pixels.orientation);
+}
+
 DecodedPicture finished(const codecs::Pixels& pixels, Rgb background) {
   DecodedPicture picture;
   picture.image = Image(pixels.width, pixels.height);
@@ -91,6 +100,7 @@ DecodedPicture finished(const codecs::Pixels& pixels, Rgb background) {
     rgb[2] = over(rgba[2], rgba[3], background.blue, pixels.premultiplied);
   }
   picture.image = apply_orientation(std::move(picture.image), pixels.orientation);
+  if (picture.had_alpha) picture.alpha = opacity_of(pixels);
   picture.note = pixels.note;
   if (pixels.has_icc_profile) {
     picture.note += picture.note.empty() ? "" : "; ";
@@ -106,6 +116,21 @@ void codecs::check_size(int64_t width, int64_t height) {
     fail("it has ", width, "x", height, " pixels; want sides of 1 to ", kMaxPictureSide, " (",
          kMaxPicturePixels / 1'000'000, " megapixels in all)");
   }
+}
+
+Rgb colour_from_name(std::string_view name) {
+  if (name == "white") return {255, 255, 255};
+  if (name == "black") return {0, 0, 0};
+  if (name == "gray" || name == "grey") return {128, 128, 128};
+  uint32_t value = 0;
+  const std::string_view digits = name.starts_with('#') ? name.substr(1) : std::string_view();
+  const char* end = digits.data() + digits.size();
+  const auto [stop, error] = std::from_chars(digits.data(), end, value, 16);
+  if (digits.size() != 6 || error != std::errc() || stop != end) {
+    throw UsageError(concat("colour '", name, "': want white, black, gray or #rrggbb"));
+  }
+  const auto byte = [&](int shift) { return static_cast<uint8_t>(value >> shift); };
+  return {byte(16), byte(8), byte(0)};
 }
 
 bool is_picture_name(const std::filesystem::path& path) {

@@ -20,9 +20,14 @@ struct Rgb {
   uint8_t blue = 255;
 };
 
+// white, black, gray or #rrggbb. Throws UsageError on anything else.
+Rgb colour_from_name(std::string_view name);
+
 struct PictureSize {
   int width = 0;
   int height = 0;
+
+  bool operator==(const PictureSize&) const = default;
 };
 
 // Larger pictures are refused before their pixels are allocated.
@@ -32,6 +37,7 @@ inline constexpr int64_t kMaxPicturePixels = kMaxPictureSide * kMaxPictureSide;
 struct DecodedPicture {
   Image image;
   bool had_alpha = false;  // some pixel was not opaque
+  Image alpha;             // its opacity, the same in all three channels; empty if it had none
   std::string note;        // what was left out, e.g. an ICC profile; "" if nothing
 };
 

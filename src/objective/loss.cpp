@@ -40,22 +40,35 @@ at::Tensor huber_thresholds(const ErrorForm& form, const Ddpm& ddpm, const at::T
 }
 
 at::Tensor error_by_sample(const ErrorForm& form, const Ddpm& ddpm, const at::Tensor& prediction,
-                           const at::Tensor& target, const at::Tensor& timesteps) {
-  if (form.loss_type == "l2") return mse_by_sample(prediction, target);
+                           const at::Tensor& target, const at::Tensor& timesteps,
+                           const at::Tensor& masks) {
+  if (form.loss_type == "l2" && !masks.defined()) return mse_by_sample(prediction, target);
   const bool huber = form.loss_type == "huber";
-  if (!huber && form.loss_type != "smooth_l1") {
+  if (!huber && form.loss_type != "smooth_l1" && form.loss_type != "l2") {
     fail("loss_type '", form.loss_type, "' is not one of l2, huber, smooth_l1");
   }
   if (prediction.sizes() != target.sizes() || prediction.dim() < 2) {
     fail("the prediction has shape ", shape_text(prediction.sizes().vec()), ", its target ",
          shape_text(target.sizes().vec()));
   }
-  std::vector<int64_t> row(static_cast<size_t>(prediction.dim()), 1);
-  row[0] = -1;
-  const at::Tensor c = huber_thresholds(form, ddpm, timesteps).to(prediction.device()).view(row);
   const at::Tensor d = prediction.to(at::kFloat) - target.to(at::kFloat);
-  const at::Tensor error = 2 * ((d.square() + c.square()).sqrt() - c);
-  return (huber ? c * error : error).flatten(1).mean(1);
+  at::Tensor error = d.square();
+  if (form.loss_type != "l2") {
+    std::vector<int64_t> row(static_cast<size_t>(prediction.dim()), 1);
+    row[0] = -1;
+    const at::Tensor c = huber_thresholds(form, ddpm, timesteps).to(prediction.device()).view(row);
+    error = 2 * ((error + c.square()).sqrt() - c);
+    if (huber) error = c * error;
+  }
+  if (masks.defined()) error = error * masks.to(error.device());
+  return error.flatten(1).mean(1);
+}
+
+at::Tensor edm_weights(const std::string& prediction_type, const Ddpm& ddpm,
+                       const at::Tensor& timesteps) {
+  if (prediction_type != "v_prediction") return {};
+  const at::Tensor snr = ddpm.snr(timesteps);  // ac/(1 - ac)
+  return snr / (snr + 1);
 }
 
 at::Tensor weighted_mean(const at::Tensor& errors, const at::Tensor& weights) {
@@ -74,14 +87,19 @@ at::Tensor weighted_mse(const at::Tensor& prediction, const at::Tensor& target,
 
 TrainingLoss training_loss(const ObjectiveConfig& config, const Ddpm& ddpm,
                            const at::Tensor& prediction, const at::Tensor& target,
-                           const at::Tensor& timesteps, int64_t class_rows) {
+                           const at::Tensor& timesteps, int64_t class_rows,
+                           const GivenWeights& given) {
   const int64_t instance_rows = prediction.size(0) - class_rows;
   if (class_rows < 0 || instance_rows < 1 || timesteps.dim() != 1 ||
       timesteps.size(0) != prediction.size(0)) {
     fail("a batch of ", prediction.size(0), " rows with ", class_rows, " class rows and ",
          timesteps.numel(), " timesteps has no loss");
   }
-  const at::Tensor errors = error_by_sample(config.error, ddpm, prediction, target, timesteps);
+  at::Tensor errors = error_by_sample(config.error, ddpm, prediction, target, timesteps);
+  if (config.edm) {
+    const at::Tensor of_row = edm_weights(config.prediction_type, ddpm, timesteps);
+    if (of_row.defined()) errors = errors * of_row.to(errors.device());
+  }
   at::Tensor snr;
   if (config.snr_gamma || config.debiased_estimation) {
     snr = ddpm.snr(timesteps.slice(0, 0, instance_rows));
@@ -93,6 +111,9 @@ TrainingLoss training_loss(const ObjectiveConfig& config, const Ddpm& ddpm,
   if (config.debiased_estimation) {
     const at::Tensor debiased = snr.clamp_max(kLargestSnr).rsqrt();
     weights = weights.defined() ? weights * debiased : debiased;
+  }
+  if (given.rows.defined()) {
+    weights = weights.defined() ? weights * given.rows.to(weights.device()) : given.rows;
   }
   if (weights.defined()) weights = weights.to(prediction.device());
   TrainingLoss loss;

@@ -9,6 +9,7 @@
 #include <set>
 
 #include "datasets/batch_source.h"
+#include "tests/datasets/example_sets.h"
 
 namespace dorabooth {
 namespace {
@@ -59,12 +60,9 @@ TEST(CaptionDraws, AnotherSeparatorIsTaken) {
 
 TEST(BatchSource, OneOfACaptionsAlternativesIsDrawn) {
   ExampleSet set;
-  set.captions = {"a", "b"};
-  set.alternatives = {{"a2", "a3"}, {}};
-  set.mean = at::zeros({2, 1, 2, 2});
-  set.std = at::zeros_like(set.mean);
-  set.time_ids = at::zeros({2, 6});
-  const BatchSource source(set, std::nullopt, 3, 2, 1.0, 1000);
+  set.examples = {testing::example_of("a"), testing::example_of("b")};
+  set.examples[0].alternatives = {"a2", "a3"};
+  const BatchSource source(set, std::nullopt, testing::batches_of(2));
   EXPECT_EQ(source.captions(), (std::vector<std::string>{"a", "b", "a2", "a3"}));
   std::map<std::string, int> seen;
   for (int64_t step = 0; step < 900; ++step) {
@@ -77,15 +75,12 @@ TEST(BatchSource, OneOfACaptionsAlternativesIsDrawn) {
 
 TEST(BatchSource, ClassCaptionsStayAndTheEmptyOneIsListed) {
   ExampleSet instance;
-  instance.captions = {"a, b", "c, d"};
-  instance.mean = at::zeros({2, 1, 2, 2});
-  instance.std = at::zeros_like(instance.mean);
-  instance.time_ids = at::zeros({2, 6});
-  ExampleSet of_class = instance;
-  of_class.captions = {"x, y", "x, y"};
-  CaptionOptions options;
-  options.empty_share = 1;
-  const BatchSource source(instance, of_class, 3, 2, 1.0, 1000, {}, {}, options);
+  instance.examples = {testing::example_of("a, b"), testing::example_of("c, d")};
+  ExampleSet of_class;
+  of_class.examples = {testing::example_of("x, y"), testing::example_of("x, y")};
+  BatchOptions options = testing::batches_of(2);
+  options.captions.empty_share = 1;
+  const BatchSource source(instance, of_class, options);
   const std::vector<std::string> captions = source.batch(0).captions;
   EXPECT_EQ(captions, (std::vector<std::string>{"", "", "x, y", "x, y"}));
   const auto listed = source.captions();

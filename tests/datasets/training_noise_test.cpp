@@ -9,6 +9,7 @@
 
 #include "datasets/batch_source.h"
 #include "src/base/error.h"
+#include "tests/datasets/example_sets.h"
 
 namespace dorabooth {
 namespace {
@@ -131,15 +132,11 @@ TEST(TimestepDraws, LogitNormalGathersInTheMiddle) {
 }
 
 TEST(BatchSource, TheInputsNoiseIsApartOnlyWhereItDiffers) {
-  ExampleSet set;
-  set.captions = {"a", "b"};
-  set.mean = at::zeros({2, 2, 3, 3});
-  set.std = at::zeros_like(set.mean);
-  set.time_ids = at::zeros({2, 6});
-  EXPECT_FALSE(BatchSource(set, std::nullopt, 3, 2, 1.0, 1000).batch(0).input_noise.defined());
-  NoiseOptions options;
-  options.perturbation = 0.1;
-  const TrainingBatch batch = BatchSource(set, std::nullopt, 3, 2, 1.0, 1000, options).batch(0);
+  const ExampleSet set = testing::examples(2, "a");
+  BatchOptions options = testing::batches_of(2);
+  EXPECT_FALSE(BatchSource(set, std::nullopt, options).batch(0).input_noise.defined());
+  options.noise.perturbation = 0.1;
+  const TrainingBatch batch = BatchSource(set, std::nullopt, options).batch(0);
   ASSERT_TRUE(batch.input_noise.defined());
   EXPECT_FALSE(at::equal(batch.noise, batch.input_noise));
 }

@@ -9,6 +9,7 @@ namespace dorabooth::testing {
 inline SurveyedPicture surveyed(const std::string& name, int64_t width, int64_t height) {
   SurveyedPicture picture;
   picture.path = "/home/ann/my_dog/" + name;
+  picture.folder = "/home/ann/my_dog";
   picture.name = name;
   picture.width = width;
   picture.height = height;

@@ -82,7 +82,7 @@ Effects take_report(State& state, const DatasetSurveyed& surveyed) {
 PictureEdit edit_of(const State& state, const SurveyedPicture& picture, PictureEdit::What what) {
   PictureEdit edit;
   edit.what = what;
-  edit.folder = state.dataset.request.instance_data_dir;
+  edit.folder = picture.folder;
   edit.name = picture.name;
   return edit;
 }
