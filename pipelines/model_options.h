@@ -13,6 +13,7 @@ namespace dorabooth {
 
 struct ModelOptions {
   std::string pretrained_model_name_or_path;
+  std::optional<std::string> pretrained_vae_model_name_or_path;
   std::optional<std::string> variant;
   std::optional<std::string> config_dir;
   std::string device = "auto";
@@ -28,6 +29,8 @@ void add_model_fields(FieldList<T>& f) {
   f.add("pretrained_model_name_or_path", &ModelOptions::pretrained_model_name_or_path,
         "The base: a diffusers folder or a single .safetensors file.");
   f.add("variant", &ModelOptions::variant, "File variant of a diffusers folder, such as fp16.");
+  f.add("pretrained_vae_model_name_or_path", &ModelOptions::pretrained_vae_model_name_or_path,
+        "A VAE folder that takes the place of the base's VAE.");
   f.add("config_dir", &ModelOptions::config_dir,
         "Folder with the component configs of a single file whose numbers are not SDXL's.");
   f.add("device", &ModelOptions::device, "auto, cpu, cuda or cuda:N.");
@@ -48,6 +51,18 @@ struct SamplingOptions {
   int64_t num_inference_steps = 50;
   double guidance_scale = 5.0;
   double guidance_rescale = 0.0;
+// The same setting in training, sampling and evaluation: an adapter is used with what it was
+// trained with.
+template <typename T, typename B>
+Field& add_clip_skip_field(FieldList<T>& f, std::optional<int64_t> B::*member) {
+  return f
+      .add("clip_skip", member,
+           "Layers of both text encoders left out before the penultimate one, whose output SDXL "
+           "reads; absent: none.")
+      .at_least(0)
+      .at_most(64);
+}
+
   std::optional<int64_t> height;
   std::optional<int64_t> width;
   std::vector<int64_t> original_size;          // height, width
@@ -62,6 +77,7 @@ struct SamplingOptions {
   bool enable_vae_tiling = false;
 };
 
+  std::optional<int64_t> clip_skip;
 template <typename T>
 void add_sampling_fields(FieldList<T>& f) {
   f.group("Sampling");
@@ -106,6 +122,8 @@ void add_sampling_fields(FieldList<T>& f) {
         "norm, "
         "lerp interpolates between base and merged weight.")
       .one_of({"peft", "lerp"});
+  add_clip_skip_field(f, &SamplingOptions::clip_skip).help +=
+      " A negative prompt is always read from the penultimate layer, as in diffusers.";
   f.add("long_prompts", &SamplingOptions::long_prompts,
         "Prompts over the encoder's limit: cut with a warning, or encode in chunks.")
       .one_of({"cut", "chunk"});

@@ -72,6 +72,7 @@ GenerationPlan plan_generation(const SamplingOptions& options, const SdxlBundle&
   append_pair("target_size", options.target_size, plan.height, plan.width, plan.time_ids);
   plan.negative_prompt = options.negative_prompt;
   plan.long_prompts = parse_long_prompts(options.long_prompts);
+  plan.clip_skip = options.clip_skip.value_or(0);
   plan.scheduler = options.scheduler.value_or("");
   plan.scheduler_config = bundle.scheduler;
   give_setting("use_karras_sigmas", options.use_karras_sigmas, plan, log);
@@ -88,9 +89,10 @@ Conditioning encode_conditioning(const SdxlBundle& bundle, const GenerationPlan&
                                  const std::string& prompt, const Log& log) {
   const at::NoGradGuard no_grad;
   if (!plan.guided()) {
-    return {encode_prompts(bundle, {prompt}, plan.long_prompts, log), std::nullopt};
+    return {encode_prompts(bundle, {prompt}, plan.long_prompts, log, plan.clip_skip), std::nullopt};
   }
-  GuidedEmbeds both = encode_guided(bundle, {prompt}, plan.negative_prompt, plan.long_prompts, log);
+  GuidedEmbeds both =
+      encode_guided(bundle, {prompt}, plan.negative_prompt, plan.long_prompts, log, plan.clip_skip);
   return {std::move(both.positive), std::move(both.negative)};
 }
 

@@ -27,6 +27,7 @@ struct GenerationPlan {
   std::vector<float> time_ids;  // original height, width, crop top, left, target height, width
   std::optional<std::string> negative_prompt;
   LongPrompts long_prompts = LongPrompts::kCut;
+  int64_t clip_skip = 0;  // of the prompt
   std::string scheduler;  // a name of --scheduler; "": the config's own class
   SchedulerConfig scheduler_config;
   StepOptions step_options;

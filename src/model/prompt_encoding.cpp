@@ -69,6 +69,17 @@ at::Tensor by_window(const at::Tensor& ids, int64_t windows, at::Device device) 
   return ids.to(device).reshape({ids.size(0) * windows, ids.size(1) / windows});
 }
 
+// The hidden states that condition the UNet.
+at::Tensor state_of(const ClipTextOutput& output, int64_t clip_skip, const char* encoder) {
+  if (clip_skip == 0) return output.penultimate;
+  const auto states = static_cast<int64_t>(output.hidden_states.size());  // layers + 1
+  if (clip_skip > states - 2) {
+    fail("clip_skip: ", encoder, " has ", states - 1, " layers, so at most ", states - 2,
+         " can be left out, got ", clip_skip);
+  }
+  return output.hidden_states[static_cast<size_t>(states - 2 - clip_skip)];
+}
+
 }  // namespace
 
 LongPrompts parse_long_prompts(const std::string& name) {
@@ -100,32 +111,37 @@ PromptTokens tokenize_prompts(const SdxlBundle& bundle, const std::vector<std::s
   return tokens;
 }
 
-PromptEmbeds encode_tokens(const SdxlBundle& bundle, const PromptTokens& tokens) {
+PromptEmbeds encode_tokens(const SdxlBundle& bundle, const PromptTokens& tokens,
+                           int64_t clip_skip) {
   require_text_encoders(bundle);
   const int64_t batch = tokens.ids.size(0);
-  const ClipTextOutput first = bundle.text_encoder->forward(
-      by_window(tokens.ids, tokens.windows, bundle.device), {.pooled = false});
-  const ClipTextOutput second = bundle.text_encoder_2->forward(
-      by_window(tokens.ids_2, tokens.windows, bundle.device), {.pooled = true});
+  const ClipTextOutput first =
+      bundle.text_encoder->forward(by_window(tokens.ids, tokens.windows, bundle.device),
+                                   {.pooled = false, .hidden_states = clip_skip > 0});
+  const ClipTextOutput second =
+      bundle.text_encoder_2->forward(by_window(tokens.ids_2, tokens.windows, bundle.device),
+                                     {.pooled = true, .hidden_states = clip_skip > 0});
   PromptEmbeds embeds;
-  embeds.prompt_embeds = at::cat({first.penultimate, second.penultimate}, /*dim=*/-1)
+  embeds.prompt_embeds = at::cat({state_of(first, clip_skip, "text_encoder"),
+                                  state_of(second, clip_skip, "text_encoder_2")},
+                                 /*dim=*/-1)
                              .reshape({batch, tokens.ids.size(1), -1});
   embeds.pooled = second.text_embeds.reshape({batch, tokens.windows, -1}).select(1, 0);
   return embeds;
 }
 
 PromptEmbeds encode_prompts(const SdxlBundle& bundle, const std::vector<std::string>& prompts,
-                            LongPrompts long_prompts, const Log& log) {
-  return encode_tokens(bundle, tokenize_prompts(bundle, prompts, long_prompts, log));
+                            LongPrompts long_prompts, const Log& log, int64_t clip_skip) {
+  return encode_tokens(bundle, tokenize_prompts(bundle, prompts, long_prompts, log), clip_skip);
 }
 
 GuidedEmbeds encode_guided(const SdxlBundle& bundle, const std::vector<std::string>& prompts,
                            const std::optional<std::string>& negative_prompt,
-                           LongPrompts long_prompts, const Log& log) {
+                           LongPrompts long_prompts, const Log& log, int64_t clip_skip) {
   GuidedEmbeds guided;
   PromptTokens positive = tokenize_prompts(bundle, prompts, long_prompts, log);
   if (!negative_prompt && bundle.force_zeros_for_empty_prompt) {
-    guided.positive = encode_tokens(bundle, positive);
+    guided.positive = encode_tokens(bundle, positive, clip_skip);
     guided.negative.prompt_embeds = at::zeros_like(guided.positive.prompt_embeds);
     guided.negative.pooled = at::zeros_like(guided.positive.pooled);
     return guided;
@@ -135,7 +151,7 @@ GuidedEmbeds encode_guided(const SdxlBundle& bundle, const std::vector<std::stri
   if (negative.windows > positive.windows) {
     positive = tokenize_prompts(bundle, prompts, long_prompts, Log(), negative.windows);
   }
-  guided.positive = encode_tokens(bundle, positive);
+  guided.positive = encode_tokens(bundle, positive, clip_skip);
   guided.negative = encode_tokens(bundle, negative);
   const int64_t batch = static_cast<int64_t>(prompts.size());
   guided.negative.prompt_embeds = guided.negative.prompt_embeds.expand({batch, -1, -1});

@@ -41,17 +41,20 @@ struct GuidedEmbeds {
 PromptTokens tokenize_prompts(const SdxlBundle& bundle, const std::vector<std::string>& prompts,
                               LongPrompts long_prompts, const Log& log, int64_t min_windows = 1);
 
-// On the bundle's device and in its dtype.
-PromptEmbeds encode_tokens(const SdxlBundle& bundle, const PromptTokens& tokens);
+// On the bundle's device and in its dtype. `clip_skip`, here and below: how many layers before the
+// penultimate one the hidden states are taken from (diffusers' hidden_states[-(clip_skip + 2)]);
+// the pooled vector does not depend on it. Throws where an encoder has fewer layers.
+PromptEmbeds encode_tokens(const SdxlBundle& bundle, const PromptTokens& tokens,
+                           int64_t clip_skip = 0);
 
 PromptEmbeds encode_prompts(const SdxlBundle& bundle, const std::vector<std::string>& prompts,
-                            LongPrompts long_prompts, const Log& log);
+                            LongPrompts long_prompts, const Log& log, int64_t clip_skip = 0);
 
 // Both halves of classifier-free guidance, of one shape. An absent negative prompt is all zeros if
 // the base says so (force_zeros_for_empty_prompt), else the encoded empty prompt; an empty one is
-// always encoded.
+// always encoded. `clip_skip` is the prompts': a negative one has none, as in diffusers.
 GuidedEmbeds encode_guided(const SdxlBundle& bundle, const std::vector<std::string>& prompts,
                            const std::optional<std::string>& negative_prompt,
-                           LongPrompts long_prompts, const Log& log);
+                           LongPrompts long_prompts, const Log& log, int64_t clip_skip = 0);
 
 }  // namespace dorabooth

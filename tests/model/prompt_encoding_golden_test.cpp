@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "src/adapter/set.h"
+#include "src/base/error.h"
 #include "src/device/adapter_core_choice.h"
 #include "tests/support/fixtures.h"
 #include "tests/support/golden_tensors.h"
@@ -47,6 +48,37 @@ TEST(PromptEncoding, EqualsTheTextEncodersFixture) {
   const PromptEmbeds embeds = encode_tokens(bundle(), tokens);
   expect_close(embeds.prompt_embeds, golden.at("prompt_embeds"), kAtol, kRtol, "prompt_embeds");
   expect_close(embeds.pooled, golden.at("te2.text_embeds"), kAtol, kRtol, "te2.text_embeds");
+}
+
+// hidden_states[-(clip_skip + 2)] of both encoders; the pooled vector as without.
+TEST(PromptEncoding, ClipSkipTakesAnEarlierState) {
+  const at::NoGradGuard no_grad;
+  const PromptTokens tokens = tokenize_prompts(bundle(), {"a red apple"}, LongPrompts::kCut, Log());
+  const PromptEmbeds plain = encode_tokens(bundle(), tokens);
+  const auto first = bundle().text_encoder->forward(tokens.ids, {.hidden_states = true});
+  const auto second = bundle().text_encoder_2->forward(tokens.ids_2, {.hidden_states = true});
+  const auto layers =
+      static_cast<int64_t>(std::min(first.hidden_states.size(), second.hidden_states.size()) - 1);
+  for (int64_t skip = 0; skip < layers; ++skip) {
+    const auto from_end = [&](const ClipTextOutput& output) {
+      return output.hidden_states[output.hidden_states.size() - static_cast<size_t>(skip + 2)];
+    };
+    const PromptEmbeds embeds = encode_tokens(bundle(), tokens, skip);
+    EXPECT_TRUE(at::equal(embeds.prompt_embeds, at::cat({from_end(first), from_end(second)}, -1)));
+    EXPECT_TRUE(at::equal(embeds.pooled, plain.pooled));
+  }
+  EXPECT_NE(testing::message_of([&] {
+              encode_tokens(bundle(), tokens, layers);
+            }).find(concat("at most ", layers - 1)),
+            std::string::npos);
+}
+
+TEST(PromptEncoding, ClipSkipLeavesTheNegativePromptAlone) {
+  const at::NoGradGuard no_grad;
+  const GuidedEmbeds plain = encode_guided(bundle(), {"a"}, "b", LongPrompts::kCut, Log());
+  const GuidedEmbeds skipped = encode_guided(bundle(), {"a"}, "b", LongPrompts::kCut, Log(), 1);
+  EXPECT_TRUE(at::equal(skipped.negative.prompt_embeds, plain.negative.prompt_embeds));
+  EXPECT_FALSE(at::equal(skipped.positive.prompt_embeds, plain.positive.prompt_embeds));
 }
 
 TEST(PromptEncoding, EqualsEveryPipelineCase) {

@@ -112,6 +112,35 @@ TEST(TrainingLoss, DebiasedWeightsAreTheRootOfOneOverSnr) {
                 {static_cast<float>((1 / std::sqrt(4.0) + 1 / std::sqrt(0.4 / 0.6)) / 2)});
 }
 
+// As the scripts compute it: x0 from the UNet's output at noise level sigma, and sigma^-2 times its
+// squared error.
+TEST(TrainingLoss, EdmStyleIsTheErrorOfX0OverSigmaSquared) {
+  const Ddpm ddpm = three_steps();
+  const std::vector<float> alphas = {0.8f, 0.4f, 0.1f};
+  const std::vector<float> x0 = {2, -1, 0.5f};
+  const std::vector<float> noise = {3, 5, -2};
+  const std::vector<float> output = {1, -2, 0.7f};
+  const at::Tensor timesteps = at::tensor(std::vector<int64_t>{0, 1, 2});
+  for (const std::string type : {"epsilon", "v_prediction"}) {
+    float expected = 0;
+    for (size_t i = 0; i < 3; ++i) {
+      const float sigma = std::sqrt((1 - alphas[i]) / alphas[i]);
+      const float noisy = x0[i] + sigma * noise[i];
+      const float scale = sigma * sigma + 1;
+      const float predicted = type == "epsilon"
+                                  ? noisy - sigma * output[i]
+                                  : noisy / scale - output[i] * sigma / std::sqrt(scale);
+      expected += (predicted - x0[i]) * (predicted - x0[i]) / (sigma * sigma) / 3;
+    }
+    ObjectiveConfig config;
+    config.prediction_type = type;
+    config.edm = true;
+    const at::Tensor target = training_target(type, ddpm, rows(x0, 1), rows(noise, 1), timesteps);
+    expect_values(training_loss(config, ddpm, rows(output, 1), target, timesteps, 0).total,
+                  {expected});
+  }
+}
+
 TEST(MinSnr, CapsTheWeightOfEasyTimesteps) {
   const at::Tensor snr = at::tensor(std::vector<float>{20, 5, 0.5, 0});
   expect_values(min_snr_weights(snr, 5, "epsilon", SnrForm::kAddOne), {0.25, 1, 1, 1});

@@ -3,6 +3,8 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cctype>
+#include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
@@ -14,23 +16,36 @@ using nlohmann::json;
 
 namespace {
 
-bool is_truth_word(const std::string& word) {
+// "true" for "True" (as the scripts' command lines have it), "" for what is no truth value.
+std::string truth_word(std::string word) {
   static const std::vector<std::string> words = {"true", "false", "1",  "0",
                                                  "yes",  "no",    "on", "off"};
-  return std::find(words.begin(), words.end(), word) != words.end();
+  std::transform(word.begin(), word.end(), word.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return std::find(words.begin(), words.end(), word) != words.end() ? word : "";
 }
 
-// A bare "--flag" of a boolean field becomes "--flag=true"; "--flag false" stays.
+// Of a boolean field "--flag" becomes "--flag=true", "--flag False" and "--flag=False"
+// "--flag=false".
 std::vector<std::string> with_explicit_booleans(const FieldTable& table,
-                                                std::vector<std::string> arguments) {
+                                                const std::vector<std::string>& arguments) {
+  std::vector<std::string> result;
   for (size_t i = 0; i < arguments.size(); ++i) {
-    std::string& word = arguments[i];
-    if (word.rfind("--", 0) != 0) continue;
-    const Field* field = table.find(word.substr(2));
-    const bool has_value = i + 1 < arguments.size() && is_truth_word(arguments[i + 1]);
-    if (field != nullptr && field->type == FieldType::kBool && !has_value) word += "=true";
+    const std::string& word = arguments[i];
+    const size_t equals = std::min(word.find('='), word.size());
+    const Field* field = word.starts_with("--") ? table.find(word.substr(2, equals - 2)) : nullptr;
+    if (field == nullptr || field->type != FieldType::kBool) {
+      result.push_back(word);
+    } else if (equals < word.size()) {
+      const std::string value = truth_word(word.substr(equals + 1));
+      result.push_back(value.empty() ? word : word.substr(0, equals + 1) + value);
+    } else {
+      const std::string value = i + 1 < arguments.size() ? truth_word(arguments[i + 1]) : "";
+      if (!value.empty()) ++i;
+      result.push_back(word + "=" + (value.empty() ? "true" : value));
+    }
   }
-  return arguments;
+  return result;
 }
 
 CLI::Option* add_value_option(CLI::App& app, const std::string& name) {
@@ -89,7 +104,7 @@ struct ParsedFlag {
 // Flags of the scripts that are not ours, hidden from help; checks what was given of them.
 class ForeignOptions {
  public:
-  ForeignOptions(CLI::App& app, const std::vector<ForeignFlag>& flags) {
+  ForeignOptions(CLI::App& app, const std::vector<ForeignFlag>& flags) : app_(app) {
     for (const ForeignFlag& flag : flags) {
       const std::string name = concat("--", flag.name);
       options_.push_back(
@@ -97,18 +112,58 @@ class ForeignOptions {
     }
   }
 
-  void check(std::vector<std::string>& notes) const {
+  // Appends to the notes; sets the fields that stand for such a flag here.
+  void take(const FieldTable& table, void* request, ReadArguments& result) const {
     for (const auto& [flag, option] : options_) {
       if (option->count() == 0) continue;
       const std::string value = flag->takes_value ? option->results().back() : "";
+      const std::string field = flag->folder_of;
+      if (!field.empty() && std::filesystem::is_directory(value)) {
+        if (app_.count("--" + field) > 0) {
+          throw UsageError(concat("--", flag->name, " and --", field, ": give one of them"));
+        }
+        table.set_text(request, table.at(field), value);
+        result.given.push_back(field);
+        continue;
+      }
       const std::string note = foreign_flag_note(*flag, value);
-      if (!note.empty()) notes.push_back(note);
+      if (!note.empty()) result.notes.push_back(note);
     }
   }
 
  private:
+  const CLI::App& app_;
   std::vector<std::pair<const ForeignFlag*, CLI::Option*>> options_;
 };
+
+void take_config_files(const FieldTable& table, void* request,
+                       const std::vector<std::string>& paths, ReadArguments& result) {
+  for (const std::string& path : paths) {
+    const json values = read_config_file(path);
+    table.from_json(request, values, path);
+    for (const auto& [key, value] : values.items()) {
+      if (table.find(key)) result.given.push_back(key);
+    }
+  }
+}
+
+// `from_scripts`: values as the scripts spell them are read too.
+void take_flags(const FieldTable& table, void* request, const std::vector<ParsedFlag>& flags,
+                bool from_scripts, ReadArguments& result) {
+  for (const auto& [field, option] : flags) {
+    if (option->count() == 0) continue;
+    std::vector<std::string> values;
+    for (const std::string& given : option->results()) {
+      std::string note;
+      const auto value = from_scripts ? value_from_scripts(field->name, given, note) : given;
+      if (!note.empty()) result.notes.push_back(note);
+      if (value) values.push_back(*value);
+    }
+    if (values.empty()) continue;
+    apply(table, request, *field, values);
+    result.given.push_back(field->name);
+  }
+}
 
 }  // namespace
 
@@ -139,27 +194,9 @@ ReadArguments read_arguments(const CommandText& command, const FieldTable& table
     return result;
   }
   refuse_unknown(app.remaining(), table);
-  scripts.check(result.notes);
-  for (const std::string& path : config->results()) {
-    const json values = read_config_file(path);
-    table.from_json(request, values, path);
-    for (const auto& [key, value] : values.items()) {
-      if (table.find(key)) result.given.push_back(key);
-    }
-  }
-  for (const auto& [field, option] : flags) {
-    if (option->count() == 0) continue;
-    std::vector<std::string> values;
-    for (const std::string& given : option->results()) {
-      std::string note;
-      const auto value = foreign.empty() ? given : value_from_scripts(field->name, given, note);
-      if (!note.empty()) result.notes.push_back(note);
-      if (value) values.push_back(*value);
-    }
-    if (values.empty()) continue;
-    apply(table, request, *field, values);
-    result.given.push_back(field->name);
-  }
+  take_config_files(table, request, config->results(), result);
+  scripts.take(table, request, result);
+  take_flags(table, request, flags, !foreign.empty(), result);
   if (print_config->count() > 0) {
     out << table.to_json(request).dump(2) << '\n';
     result.done = true;

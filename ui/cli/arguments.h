@@ -12,10 +12,12 @@
 namespace dorabooth {
 
 struct CommandText {
-  std::string name;        // "train"
-  std::string summary;     // one line
-  std::string positional;  // field that may be given without its flag; "" if there is none
-  bool has_json = false;   // --json prints the report as JSON
+  std::string name;          // "train"
+  std::string summary;       // one line
+  std::string positional;    // field that may be given without its flag; "" if there is none
+  bool has_json = false;     // --json prints the report as JSON
+  std::string example = {};  // a whole command line, after the summary in --help
+  std::vector<std::string> usual = {};  // fields that most runs set: --help shows them first
 };
 
 struct ReadArguments {

@@ -8,6 +8,7 @@
 #include "pipelines/merge.h"
 #include "pipelines/sample.h"
 #include "pipelines/train.h"
+#include "ui/cli/preset_readme.h"
 
 namespace dorabooth {
 
@@ -21,13 +22,14 @@ std::string section(const std::string& command, const FieldList<Request>& fields
 
 }  // namespace
 
-std::string configs_readme() {
+std::string configs_readme(const std::filesystem::path& configs) {
   std::string text =
       "# Settings\n\n"
       "A file in this folder is one run: `dorabooth train --config configs/quickstart.json`. Its "
       "keys are the command's flags; a flag wins over the file, the file over the default. "
-      "`--print_config` prints the resolved settings.\n\n"
+      "`--print_config` prints the resolved settings. A key that begins with `_` is a remark.\n\n"
       "This page is written by `build/release/dorabooth_docs`, and a test keeps it up to date.\n";
+  text += presets_markdown(read_presets(configs));
   text += section("train", train_fields());
   text += section("sample", sample_fields());
   text += section("compare", compare_fields());

@@ -13,8 +13,17 @@ namespace dorabooth {
 
 namespace {
 
-const CommandText kText = {"train", "Train LoRA and DoRA adapters on a folder of pictures.", "",
-                           true};
+const CommandText kText = {
+    "train",
+    "Train LoRA and DoRA adapters on a folder of pictures.",
+    "",
+    true,
+    "dorabooth train --config configs/subject_sdxl_12gb.json --pretrained_model_name_or_path "
+    "sdxl-base \\\n    --instance_data_dir my_dog --instance_prompt \"a photo of sks dog\" "
+    "--output_dir out/dog",
+    {"pretrained_model_name_or_path", "instance_data_dir", "instance_prompt", "output_dir",
+     "adapter", "rank", "learning_rate", "max_train_steps", "resolution", "train_batch_size",
+     "mixed_precision", "gradient_checkpointing", "validation_prompt"}};
 
 nlohmann::json to_json(const TrainReport& report) {
   nlohmann::json adapters = nlohmann::json::array();
@@ -46,7 +55,12 @@ int train_command(const Arguments& arguments, const Streams& streams) {
   TrainConfig config;
   const ReadArguments read =
       read_arguments(kText, train_fields(), &config, arguments, streams.out, train_foreign_flags());
-  if (read.done) return 0;
+  if (read.done) {
+    for (const std::string& note : read.notes) streams.errors << "note: " << note << '\n';
+    return 0;
+  }
+  const ProcessEnvironment processes = read_process_environment();
+  show_own_gpu(processes, config.device);
   open_device(config.device);
   const StopSignals signals;
   TrainReport report;
