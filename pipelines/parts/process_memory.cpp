@@ -1,6 +1,8 @@
 // Reads /proc/self/status; writing 5 to clear_refs restarts the peak.
 #include "pipelines/parts/process_memory.h"
 
+#include <c10/core/CachingDeviceAllocator.h>
+
 #include <fstream>
 #include <string>
 
@@ -21,6 +23,15 @@ double status_mb(const std::string& key) {
 
 double peak_memory_mb() { return status_mb("VmHWM"); }
 double resident_memory_mb() { return status_mb("VmRSS"); }
+
+double peak_device_memory_mb(const Device& device) {
+  if (device.kind != Device::Kind::kCuda) return 0.0;
+  auto* allocator = dynamic_cast<c10::DeviceAllocator*>(c10::GetAllocator(c10::DeviceType::CUDA));
+  if (!allocator) return 0.0;
+  const auto all = static_cast<size_t>(c10::CachingAllocator::StatType::AGGREGATE);
+  const auto stats = allocator->getDeviceStats(static_cast<c10::DeviceIndex>(device.index));
+  return static_cast<double>(stats.reserved_bytes[all].peak) / (1 << 20);
+}
 
 void reset_peak_memory() { std::ofstream("/proc/self/clear_refs") << "5"; }
 

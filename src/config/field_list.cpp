@@ -84,6 +84,15 @@ bool has_type(FieldType type, const json& value) {
   return false;
 }
 
+// A setting that became a list keeps reading what stands in older files: a text is a list of one,
+// null an empty one.
+json as_list_where_wanted(const Field& field, const json& value) {
+  if (field.type != FieldType::kTextList) return value;
+  if (value.is_string()) return json::array({value});
+  if (value.is_null() && !field.optional) return json::array();
+  return value;
+}
+
 std::string number_text(double value) {
   return std::floor(value) == value && std::abs(value) < 1e15
              ? std::to_string(static_cast<int64_t>(value))
@@ -194,8 +203,9 @@ json FieldTable::get(const void* object, const Field& field) const {
   return nullptr;
 }
 
-void FieldTable::set(void* object, const Field& field, const json& value,
+void FieldTable::set(void* object, const Field& field, const json& given,
                      const std::string& where) const {
+  const json value = as_list_where_wanted(field, given);
   if (!(field.optional && value.is_null())) {
     if (!has_type(field.type, value)) {
       throw UsageError(concat(where, ": want ", type_text(field.type), ", got ", value.dump()));

@@ -100,7 +100,8 @@ class FieldTable {
   std::vector<std::string> names() const;
 
   nlohmann::json get(const void* object, const Field& field) const;
-  // Checks type, bounds and choices; `where` opens the message ("configs/x.json: rank").
+  // Checks type, bounds and choices; `where` opens the message ("configs/x.json: rank"). A list of
+  // texts takes a single text as a list of one, and null as an empty one.
   void set(void* object, const Field& field, const nlohmann::json& value,
            const std::string& where) const;
   // A flag's text: "true", "16", "1e-4"; lists append one element, or several separated by commas

@@ -5,6 +5,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstring>
@@ -65,13 +66,18 @@ double seconds_since_1970() {
   return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
 }
 
+constexpr const char* kFilePrefix = "events.out.tfevents.";
+
+bool is_event_file(const std::filesystem::directory_entry& entry) {
+  return entry.path().filename().string().starts_with(kFilePrefix);
+}
+
 // Named as TensorBoard looks for them; the number tells apart files started in the same second.
 AppendFile new_event_file(const std::filesystem::path& folder) {
   std::array<char, 256> host{};
   if (::gethostname(host.data(), host.size() - 1) != 0) host[0] = '\0';
-  const std::string stem =
-      concat("events.out.tfevents.", static_cast<int64_t>(seconds_since_1970()), ".", host.data(),
-             ".", ::getpid(), ".");
+  const std::string stem = concat(kFilePrefix, static_cast<int64_t>(seconds_since_1970()), ".",
+                                  host.data(), ".", ::getpid(), ".");
   int number = 0;
   while (std::filesystem::exists(folder / (stem + std::to_string(number)))) ++number;
   return AppendFile(folder / (stem + std::to_string(number)), AppendFile::Mode::kNew);
@@ -98,13 +104,15 @@ std::string event_with_value(int64_t step, const Message& value) {
 
 TensorboardFile::TensorboardFile(const std::filesystem::path& folder, int64_t last_step)
     : file_(new_event_file(folder)) {
+  const std::filesystem::directory_iterator files(folder);
+  const bool is_first = std::count_if(begin(files), end(files), is_event_file) == 1;
   Message version = event_at(0);
   version.text(3, "brain.Event:2");
   append_record(version.bytes());
-  if (last_step > 0) {
+  if (!is_first || last_step > 0) {
     Message session;
     session.integer(1, kSessionStart);
-    Message restart = event_at(last_step + 1);
+    Message restart = event_at(last_step > 0 ? last_step + 1 : 0);
     restart.message(7, session);
     append_record(restart.bytes());
   }

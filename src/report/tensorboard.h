@@ -12,8 +12,9 @@ namespace dorabooth {
 
 class TensorboardFile {
  public:
-  // Starts a file of its own in `folder`. TensorBoard shows all files of a folder as one run; a run
-  // that resumes at `last_step` > 0 tells it to forget the later steps of the earlier files.
+  // Starts a file of its own in `folder`. TensorBoard shows all files of a folder as one run: where
+  // there are earlier ones, it is told to forget their steps after `last_step`, at which this run
+  // resumes, or all of them where that is 0.
   explicit TensorboardFile(const std::filesystem::path& folder, int64_t last_step = 0);
 
   const std::filesystem::path& path() const { return file_.path(); }

@@ -3,6 +3,8 @@
 
 #include <ATen/ATen.h>
 
+#include <utility>
+
 #include "src/base/error.h"
 #include "src/vae/tiling.h"
 
@@ -12,6 +14,8 @@ namespace {
 
 // Of a tile, on each side shared with a neighbour.
 constexpr double kOverlap = 0.25;
+
+bool is_finite(const at::Tensor& x) { return at::isfinite(x).all().item<bool>(); }
 
 }  // namespace
 
@@ -65,6 +69,14 @@ at::Tensor AutoencoderKl::moments(const at::Tensor& image) const {
   return quant_conv_ ? quant_conv_->forward(h) : h;
 }
 
+at::Tensor AutoencoderKl::mended(at::Tensor (AutoencoderKl::*function)(const at::Tensor&) const,
+                                 const at::Tensor& x) const {
+  const at::Tensor result = (this->*function)(x);
+  if (!mend_ || is_finite(result) || !is_finite(x)) return result;
+  std::exchange(mend_, nullptr)();
+  return (this->*function)(x);
+}
+
 Posterior AutoencoderKl::encode(const at::Tensor& image) const {
   const int64_t scale = config_.downscale();
   if (image.dim() != 4 || image.size(1) != config_.in_channels || image.size(2) % scale != 0 ||
@@ -73,16 +85,21 @@ Posterior AutoencoderKl::encode(const at::Tensor& image) const {
          ",height,width] with sides in multiples of ", scale, ", got ",
          shape_text(image.sizes().vec()));
   }
-  const at::Tensor cast = image.to(decoder_->dtype());
+  return Posterior(mended(&AutoencoderKl::encode_cast, image));
+}
+
+at::Tensor AutoencoderKl::encode_cast(const at::Tensor& image) const {
+  const int64_t scale = config_.downscale();
+  const at::Tensor cast = image.to(dtype());
   const auto whole = [this](const at::Tensor& tile) { return moments(tile); };
-  if (!exceeds_tile(cast, tile_pixels_.value_or(0))) return Posterior(whole(cast).contiguous());
+  if (!exceeds_tile(cast, tile_pixels_.value_or(0))) return whole(cast).contiguous();
   const int64_t tile = *tile_pixels_;
   const auto overlap = static_cast<int64_t>(static_cast<double>(tile) * kOverlap);
   const TileGrid grid{.tile = tile,
                       .step = tile - overlap,
                       .output_step = (tile - overlap) / scale,
                       .ramp = overlap / scale};
-  return Posterior(apply_tiled(cast, grid, whole).contiguous());
+  return apply_tiled(cast, grid, whole).contiguous();
 }
 
 at::Tensor AutoencoderKl::decode_whole(const at::Tensor& latents) const {
@@ -96,8 +113,12 @@ at::Tensor AutoencoderKl::decode(const at::Tensor& latents) const {
     fail("autoencoder: want latents [batch,", config_.latent_channels, ",height,width], got ",
          shape_text(latents.sizes().vec()));
   }
+  return mended(&AutoencoderKl::decode_cast, latents);
+}
+
+at::Tensor AutoencoderKl::decode_cast(const at::Tensor& latents) const {
   const int64_t scale = config_.downscale();
-  const at::Tensor cast = latents.to(decoder_->dtype());
+  const at::Tensor cast = latents.to(dtype());
   const int64_t tile = tile_pixels_.value_or(0) / scale;
   if (!exceeds_tile(cast, tile)) return decode_whole(cast).contiguous();
   const auto overlap = static_cast<int64_t>(static_cast<double>(tile) * kOverlap);

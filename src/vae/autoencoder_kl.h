@@ -3,6 +3,7 @@
 // autoencoder's own; the denoiser's are these times config().scaling_factor.
 #pragma once
 
+#include <functional>
 #include <optional>
 
 #include "src/nn/probe.h"
@@ -39,17 +40,29 @@ class AutoencoderKl : public torch::nn::Module {
   // overlaps; absent: never. diffusers' enable_vae_tiling() is config().sample_size.
   void set_tiling(std::optional<int64_t> tile_pixels);
 
+  // SDXL's own weights overflow fp16. `mend` is called once, when finite numbers gave a result that
+  // is not finite: it assigns weights of a wider type to this model, and the result is computed
+  // again. It may be empty.
+  void on_overflow(std::function<void()> mend) { mend_ = std::move(mend); }
+
   const VaeConfig& config() const { return config_; }
+  at::ScalarType dtype() const { return decoder_->dtype(); }
   void set_probe(nn::Probe probe) { probe_ = std::move(probe); }
 
  private:
   at::Tensor moments(const at::Tensor& image) const;
+  at::Tensor encode_cast(const at::Tensor& image) const;
   at::Tensor decode_whole(const at::Tensor& latents) const;
+  at::Tensor decode_cast(const at::Tensor& latents) const;
+  // function(x), again after mending if it overflowed.
+  at::Tensor mended(at::Tensor (AutoencoderKl::*function)(const at::Tensor&) const,
+                    const at::Tensor& x) const;
   bool exceeds_tile(const at::Tensor& x, int64_t tile) const;
 
   VaeConfig config_;
   std::optional<int64_t> tile_pixels_;
   nn::Probe probe_;
+  mutable std::function<void()> mend_;
   std::shared_ptr<VaeEncoder> encoder_;
   std::shared_ptr<VaeDecoder> decoder_;
   std::shared_ptr<nn::Conv2d> quant_conv_;

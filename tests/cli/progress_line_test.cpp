@@ -23,6 +23,50 @@ TEST(ProgressLine, ShowsLossesStepSpeedAndTimeLeft) {
             "loss lora 0.08341, dora 0.0831   40/100   lr 0.002   3.25 images/s   left 1:52");
 }
 
+TEST(ProgressLine, ShowsMemoryWhereTheEventHasIt) {
+  StepEvent event = step_of(40);
+  event.values.emplace_back("peak_memory_mb", 1843.2);
+  EXPECT_NE(step_text(event).find("   1.9 GB   left"), std::string::npos) << step_text(event);
+  event.values.emplace_back("peak_device_memory_mb", 20480);
+  EXPECT_NE(step_text(event).find("   GPU 21.5 GB   1.9 GB   left"), std::string::npos)
+      << step_text(event);
+}
+
+TEST(ProgressLine, SmoothsTheLossesExponentiallyAndCorrectsForTheStart) {
+  SmoothedLosses losses;
+  const auto loss_after = [&](double value) {
+    StepEvent event;
+    event.values = {{"loss/lora", value}, {"lr", value}};
+    const StepEvent smooth = losses.take(event);
+    EXPECT_EQ(smooth.values[1].second, value);
+    return smooth.values[0].second;
+  };
+  EXPECT_DOUBLE_EQ(loss_after(4), 4);
+  EXPECT_DOUBLE_EQ(loss_after(1), (0.9 * 4 + 1) / 1.9);
+  EXPECT_DOUBLE_EQ(loss_after(2), (0.81 * 4 + 0.9 * 1 + 2) / 2.71);
+}
+
+// Steps between two drawings count too, and a run starts anew.
+TEST(ProgressLine, ShowsTheSmoothedLoss) {
+  std::ostringstream out;
+  ProgressLine line(out, 0);
+  const auto step = [&](int64_t number, double loss) {
+    StepEvent event;
+    event.step = number;
+    event.total = 3;
+    event.values = {{"loss", loss}};
+    line.on(event);
+  };
+  line.on(StartedEvent{"train", 3});
+  step(1, 4);
+  step(2, 1);
+  step(3, 2);
+  EXPECT_NE(out.str().find("loss 2.266   3/3"), std::string::npos) << out.str();
+  line.on(StartedEvent{"train", 3});
+  step(1, 8);
+  EXPECT_NE(out.str().find("loss 8   1/3"), std::string::npos) << out.str();
+}
+
 TEST(ProgressLine, WritesDurationsAsClocksDo) {
   EXPECT_EQ(duration_text(7.4), "0:07");
   EXPECT_EQ(duration_text(750), "12:30");

@@ -80,6 +80,19 @@ TEST(FieldList, FlagTextsAreParsedByType) {
   EXPECT_FALSE(settings.alpha.has_value());
 }
 
+TEST(FieldList, AListOfTextsIsASingleTextInOlderFiles) {
+  Settings settings;
+  const auto fields = settings_fields();
+  fields.from_json(&settings, json{{"targets", "to_q"}}, "run.json");
+  EXPECT_EQ(settings.targets, std::vector<std::string>{"to_q"});
+  fields.from_json(&settings, json{{"targets", nullptr}}, "run.json");
+  EXPECT_TRUE(settings.targets.empty());
+  EXPECT_EQ(message_of([&] {
+              fields.from_json(&settings, json{{"targets", 3}}, "run.json");
+            }),
+            "run.json: targets: want a list of texts, got 3");
+}
+
 TEST(FieldList, MessagesHoldNameValueAndLimit) {
   Settings settings;
   EXPECT_EQ(message_of([&] { set_text(settings, "rank", "65"); }),

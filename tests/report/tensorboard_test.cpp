@@ -150,5 +150,15 @@ TEST(Tensorboard, ResumedRunStartsASessionAfterItsLastStep) {
   EXPECT_EQ(as<int64_t>(field(parse_message(field(events[1], 7)), 1)), 1);
 }
 
+TEST(Tensorboard, AnotherRunInTheSameFolderTakesThePlaceOfTheEarlierOne) {
+  const TemporaryFolder folder;
+  const TensorboardFile first(folder.path());
+  const TensorboardFile second(folder.path());
+  const auto events = read_events(second.path());
+  ASSERT_EQ(events.size(), 2u);
+  EXPECT_EQ(as<int64_t>(field(events[1], 2)), 0);
+  EXPECT_EQ(as<int64_t>(field(parse_message(field(events[1], 7)), 1)), 1);
+}
+
 }  // namespace
 }  // namespace dorabooth

@@ -111,5 +111,36 @@ TEST(VaeConfig, WhatIsNotComputedIsRefusedByName) {
   }
 }
 
+// Every parameter holds this number.
+void fill(AutoencoderKl& vae, double value) {
+  const at::NoGradGuard no_grad;
+  for (at::Tensor& parameter : vae.parameters()) parameter.fill_(value);
+}
+
+TEST(AutoencoderKl, IsMendedOnceWhereFiniteNumbersOverflow) {
+  AutoencoderKl vae(VaeConfig::from_json(small(), "c"), at::TensorOptions());
+  const at::Tensor picture = at::ones({1, 3, 16, 16});
+  const at::Tensor latents = at::ones({1, 4, 8, 8});
+  fill(vae, 1e30);
+  int mended = 0;
+  const auto mend = [&] {
+    ++mended;
+    fill(vae, 0.01);
+  };
+  vae.on_overflow(mend);
+  // What came in was not finite: nothing to mend.
+  EXPECT_FALSE(at::isfinite(vae.decode(latents / 0)).all().item<bool>());
+  EXPECT_EQ(mended, 0);
+  EXPECT_TRUE(at::isfinite(vae.decode(latents)).all().item<bool>());
+  EXPECT_EQ(mended, 1);
+  fill(vae, 1e30);
+  EXPECT_FALSE(at::isfinite(vae.decode(latents)).all().item<bool>());
+  EXPECT_EQ(mended, 1);
+
+  vae.on_overflow(mend);
+  EXPECT_TRUE(at::isfinite(vae.encode(picture).moments).all().item<bool>());
+  EXPECT_EQ(mended, 2);
+}
+
 }  // namespace
 }  // namespace dorabooth

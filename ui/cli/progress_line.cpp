@@ -9,6 +9,8 @@
 #include <iomanip>
 #include <sstream>
 
+#include "src/base/atomic_file.h"
+
 namespace dorabooth {
 
 namespace {
@@ -33,6 +35,17 @@ std::string losses_text(const StepEvent& event) {
   return text;
 }
 
+// Peaks; with a GPU its memory first.
+std::string memory_text(const StepEvent& event) {
+  std::string text;
+  for (const auto& [name, value] : event.values) {
+    const auto bytes = static_cast<uint64_t>(std::max(0.0, value) * (1 << 20));
+    if (name == "peak_device_memory_mb") text = "   GPU " + bytes_text(bytes) + text;
+    if (name == "peak_memory_mb") text += "   " + bytes_text(bytes);
+  }
+  return text;
+}
+
 std::string bar_text(int64_t step, int64_t total) {
   const double share = total > 0 ? static_cast<double>(step) / static_cast<double>(total) : 0.0;
   const auto full = static_cast<size_t>(std::clamp(share, 0.0, 1.0) * kBarWidth);
@@ -50,6 +63,18 @@ std::string duration_text(double seconds) {
   return out.str();
 }
 
+StepEvent SmoothedLosses::take(StepEvent event) {
+  for (auto& [name, value] : event.values) {
+    if (name != "loss" && name.rfind("loss/", 0) != 0) continue;
+    if (!std::isfinite(value)) continue;
+    Mean& mean = means_[name];
+    mean.sum = mean.sum * kLossSmoothing + value;
+    mean.weights = mean.weights * kLossSmoothing + 1.0;
+    value = mean.sum / mean.weights;
+  }
+  return event;
+}
+
 std::string step_text(const StepEvent& event) {
   std::string text = losses_text(event);
   if (!text.empty()) text += "   ";
@@ -58,6 +83,7 @@ std::string step_text(const StepEvent& event) {
     if (name == "lr") text += "   lr " + number_text(value);
     if (name == "images_per_second") text += "   " + number_text(value) + " images/s";
   }
+  text += memory_text(event);
   if (event.seconds_per_step > 0.0) text += "   " + number_text(event.seconds_per_step) + " s each";
   if (event.step < event.total) text += "   left " + duration_text(event.seconds_left);
   return text;
@@ -72,9 +98,10 @@ ProgressLine::~ProgressLine() {
 void ProgressLine::on(const Event& event) {
   if (const auto* started = std::get_if<StartedEvent>(&event)) {
     what_ = started->what;
+    losses_ = {};
     any_step_ = false;
   } else if (const auto* step = std::get_if<StepEvent>(&event)) {
-    on_step(*step);
+    on_step(losses_.take(*step));
   } else if (const auto* log = std::get_if<LogEvent>(&event)) {
     message((log->level == LogLevel::kWarning ? "warning: " : "") + log->text);
   } else if (const auto* saved = std::get_if<SavedEvent>(&event)) {

@@ -1,8 +1,10 @@
-// What a running command shows: one line with losses, step, speed and time left that redraws itself
-// on a terminal, sparse lines where the output is a file, and messages above it.
+// What a running command shows: one line with smoothed losses, step, speed, memory and time left
+// that redraws itself on a terminal, sparse lines where the output is a file, and messages above
+// it.
 #pragma once
 
 #include <chrono>
+#include <map>
 #include <ostream>
 #include <string>
 
@@ -10,7 +12,25 @@
 
 namespace dorabooth {
 
-// "loss lora 0.0834, dora 0.0831   step 40/150   3.2 images/s   left 1:52"
+// Weight of what came before in the losses of the line.
+constexpr double kLossSmoothing = 0.9;
+
+// Exponential means of the losses of a run, corrected for their start: the weight of the value k
+// steps ago is proportional to kLossSmoothing^k.
+class SmoothedLosses {
+ public:
+  // The event with every "loss" and "loss/NAME" replaced by its mean so far.
+  StepEvent take(StepEvent event);
+
+ private:
+  struct Mean {
+    double sum = 0.0;
+    double weights = 0.0;
+  };
+  std::map<std::string, Mean> means_;
+};
+
+// "loss lora 0.0834, dora 0.0831   40/150   lr 0.002   3.2 images/s   1.9 GB   left 1:52"
 std::string step_text(const StepEvent& event);
 // "0:07", "12:30", "3:05:00"
 std::string duration_text(double seconds);
@@ -38,6 +58,7 @@ class ProgressLine : public Progress {
   std::ostream& out_;
   int columns_ = 0;
   std::string what_;
+  SmoothedLosses losses_;
   std::string shown_;
   Clock::time_point last_{};
   bool any_step_ = false;
