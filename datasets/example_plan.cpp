@@ -19,10 +19,10 @@ CropPlan example_plan(const ExampleRule& rule, PictureSize original,
   const RandomStream crops(rule.seed, rule.stream + "/crop");
   const bool flipped = rule.random_flip && flips.integer(0, index, 2) == 1;
   const PictureSize target = example_size(rule, original, drawn);
-  if (drawn) return drawn_crop(original, target, flipped, Interpolation::kLanczos, *drawn);
+  if (drawn) return drawn_crop(original, target, flipped, rule.interpolation, *drawn);
   return rule.center_crop
-             ? centre_crop(original, target, flipped, Interpolation::kLanczos)
-             : random_crop(original, target, flipped, Interpolation::kLanczos, crops, 0, index);
+             ? centre_crop(original, target, flipped, rule.interpolation)
+             : random_crop(original, target, flipped, rule.interpolation, crops, 0, index);
 }
 
 }  // namespace dorabooth

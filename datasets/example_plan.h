@@ -15,6 +15,7 @@ struct ExampleRule {
   PictureSize target;                 // without buckets
   std::optional<BucketRule> buckets;  // the target is the picture's bucket
   bool center_crop = false;
+  Interpolation interpolation = Interpolation::kLanczos;  // of pictures that are enlarged
   bool random_flip = false;
   int64_t variations = 1;  // of every example, each with a crop and a flip of its own
   uint64_t seed = 0;

@@ -18,6 +18,7 @@ struct DataOptions {
   int64_t repeats = 1;
   int64_t resolution = 1024;
   bool center_crop = false;
+  std::string image_interpolation_mode = "lanczos";
   bool random_flip = false;
   int64_t image_variations = 1;
   std::optional<int64_t> max_train_samples;
@@ -62,6 +63,9 @@ void add_picture_fields(FieldList<T>& f) {
       .at_least(32)
       .at_most(4096);
   f.add("center_crop", &DataOptions::center_crop, "Crop the centre instead of a random part.");
+  f.add("image_interpolation_mode", &DataOptions::image_interpolation_mode,
+        "Filter by which pictures are enlarged; those that shrink are always averaged by area.")
+      .one_of({"bilinear", "bicubic", "lanczos", "area"});
   f.add("random_flip", &DataOptions::random_flip, "Flip half of the pictures horizontally.");
   f.add("image_variations", &DataOptions::image_variations,
         "Crops and flips that are made of each picture, used in turn from epoch to epoch.")

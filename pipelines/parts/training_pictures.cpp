@@ -143,6 +143,7 @@ ExampleRequest example_request(const DataOptions& options, uint64_t seed, const 
   request.target = {side, side};
   if (options.enable_bucket) request.buckets = bucket_rule(options);
   request.center_crop = options.center_crop || held_out;
+  request.interpolation = interpolation_from_name(options.image_interpolation_mode);
   request.random_flip = options.random_flip && !held_out;
   request.variations = held_out ? 1 : options.image_variations;
   request.seed = seed;
