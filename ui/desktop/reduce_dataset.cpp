@@ -79,7 +79,7 @@ Effects take_report(State& state, const DatasetSurveyed& surveyed) {
   return enlarge(dataset.selected);
 }
 
-PictureEdit edit_of(const State& state, const SurveyedPicture& picture, PictureEdit::What what) {
+PictureEdit edit_of(const SurveyedPicture& picture, PictureEdit::What what) {
   PictureEdit edit;
   edit.what = what;
   edit.folder = picture.folder;
@@ -96,7 +96,7 @@ Effects end_caption(State& state) {
   const auto typed = std::exchange(state.dataset.typed_caption, std::nullopt);
   SurveyedPicture* picture = selected_picture(state.dataset);
   if (!typed || !picture || *typed == picture->own_caption) return {};
-  PictureEdit before = edit_of(state, *picture, PictureEdit::What::kCaption);
+  PictureEdit before = edit_of(*picture, PictureEdit::What::kCaption);
   PictureEdit after = before;
   before.caption = picture->own_caption;
   after.caption = *typed;
@@ -106,7 +106,7 @@ Effects end_caption(State& state) {
 
 Effects set_crop(State& state, SurveyedPicture& picture, const std::optional<CropRectangle>& crop) {
   if (crop == picture.drawn) return {};
-  PictureEdit before = edit_of(state, picture, PictureEdit::What::kCrop);
+  PictureEdit before = edit_of(picture, PictureEdit::What::kCrop);
   PictureEdit after = before;
   before.crop = picture.drawn;
   after.crop = crop;
