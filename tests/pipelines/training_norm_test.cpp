@@ -27,7 +27,7 @@ TEST_F(TrainingNorm, IsTakenOnceAStepForMicroBatchesRecomputationsAndPreviews) {
   config_.gradient_accumulation_steps = 2;
   config_.gradient_checkpointing = true;
   config_.max_train_steps = 2;
-  config_.validation_prompt = "a sks icon";
+  config_.validation_prompt = {"a sks icon"};
   config_.validation_steps = 1;
   config_.validation_inference_steps = 3;
   config_.num_validation_images = 2;

@@ -89,56 +89,6 @@ TEST_F(TrainingOutput, StepEventsTellLossRateAndTimeLeft) {
   EXPECT_EQ(last, 4);
 }
 
-TEST_F(TrainingOutput, PreviewsAreDrawnWithEachAdapter) {
-  config_.adapter = {"both"};
-  config_.max_train_steps = 3;
-  config_.learning_rate = 0.05;
-  config_.validation_prompt = "a sks icon of rabbit";
-  config_.num_validation_images = 2;
-  config_.validation_steps = 2;
-  config_.validation_inference_steps = 2;
-  config_.report_to = "tensorboard";
-  train_into("out", config_);
-  const auto previews = recorder_.all<PreviewEvent>();
-  ASSERT_EQ(previews.size(), 8u);
-  EXPECT_EQ(previews[3].column_label, "dora");
-  EXPECT_EQ(previews[3].row_label, "seed 1");
-  EXPECT_EQ(previews[3].row, 1);
-  EXPECT_EQ(previews[3].column, 1);
-  EXPECT_EQ(previews[3].step, 2);
-  for (const char* file : {"lora-0.png", "lora-1.png", "dora-0.png", "dora-1.png"}) {
-    for (const char* step : {"step-2", "step-3"}) {
-      const fs::path path = out() / "samples" / step / file;
-      EXPECT_EQ(read_picture(path).image.width, 64) << path;
-      EXPECT_NE(read_png_text(path).at("parameters").find("a sks icon of rabbit\nSteps: 2"),
-                std::string::npos);
-    }
-  }
-  EXPECT_NE(bytes("out/samples/step-3/lora-0.png"), bytes("out/samples/step-3/dora-0.png"));
-
-  std::string events;
-  for (const auto& entry : fs::directory_iterator(out() / "logs")) {
-    events += read_file(entry.path());
-  }
-  for (const char* tag : {"loss/lora", "loss/dora", "grad_norm/dora", "lr", "images_per_second",
-                          "samples/lora/seed-0", "samples/dora/seed-1"}) {
-    EXPECT_NE(events.find(tag), std::string::npos) << tag;
-  }
-  EXPECT_NE(events.find(bytes("out/samples/step-2/dora-1.png")), std::string::npos);
-}
-
-TEST_F(TrainingOutput, PreviewsDoNotChangeWhatIsTrained) {
-  config_.lora_dropout = 0.1;
-  config_.max_train_steps = 2;
-  train_into("plain", config_);
-  config_.validation_prompt = "a sks icon of rabbit";
-  config_.num_validation_images = 1;
-  config_.validation_steps = 1;
-  config_.validation_inference_steps = 1;
-  train_into("previews", config_);
-  EXPECT_EQ(adapter_bytes("plain"), adapter_bytes("previews"));
-}
-
 TEST_F(TrainingOutput, TheAdapterFileTellsWhereItComesFrom) {
   config_.lora_alpha = 3.0;
   config_.max_train_steps = 2;

@@ -150,6 +150,7 @@ TEST_F(TrainingResume, RefusesOtherPicturesButAllowsAMovedFolder) {
 }
 
 TEST_F(TrainingResume, MoreStepsAreFineWhereTheScheduleDoesNotFollowThem) {
+  config_.validation_steps = 2;  // the shorter run's end is a validation of the longer one too
   train_into("whole", config_);
   TrainConfig shorter = config_;
   shorter.max_train_steps = 2;
@@ -189,18 +190,116 @@ TEST_F(TrainingResume, AnotherNumberOfThreadsIsAWarning) {
             std::string::npos);
 }
 
-TEST_F(TrainingResume, ADamagedStateIsNamed) {
-  stop_early();
-  const fs::path folder = folder_.path() / "parts/checkpoint-2";
-  const std::string state = read_file(folder / "training_state.json");
+class TornCheckpoint : public TrainingResume {
+ protected:
+  TornCheckpoint() {
+    config_.checkpointing_steps = 1;
+    config_.max_train_steps = 3;
+    train_into("whole", config_);
+    train_into("parts", config_, 2);
+  }
+
+  fs::path newest() const { return folder_.path() / "parts" / "checkpoint-2"; }
+  fs::path state() const { return newest() / "training_state.json"; }
+
+  // "latest" goes on from step 1 with a warning that holds `reason`, and ends in the same bytes;
+  // the checkpoint by its name is an error that holds it.
+  void expect_passed_over(const std::string& reason) {
+    TrainConfig again = config_;
+    again.resume_from_checkpoint = "checkpoint-2";
+    const std::string error = message_of([&] { train_into("parts", again); });
+    EXPECT_NE(error.find("resume_from_checkpoint: " + newest().string() +
+                         " is no whole checkpoint: " + reason),
+              std::string::npos)
+        << error;
+    EXPECT_EQ(std::count(error.begin(), error.end(), '\n'), 0) << error;
+    again.resume_from_checkpoint = "latest";
+    EXPECT_EQ(train_into("parts", again).steps, 3);
+    ASSERT_FALSE(warnings().empty());
+    EXPECT_NE(warnings()[0].find(newest().string() + " is torn and passed over: " + reason),
+              std::string::npos)
+        << warnings()[0];
+    const auto texts = recorder_.all<LogEvent>();
+    EXPECT_TRUE(std::any_of(texts.begin(), texts.end(), [](const LogEvent& event) {
+      return event.text.find("checkpoint-1 after step 1") != std::string::npos;
+    }));
+    for (const char* kind : {"/lora", "/dora"}) {
+      EXPECT_TRUE(adapter_bytes(std::string("whole") + kind) ==
+                  adapter_bytes(std::string("parts") + kind));
+    }
+    EXPECT_EQ(metrics("parts"), metrics("whole"));
+  }
+};
+
+TEST_F(TornCheckpoint, WithoutItsStateFile) {
+  fs::remove(state());
+  expect_passed_over("it holds no training_state.json");
+}
+
+TEST_F(TornCheckpoint, WithAStateFileThatIsCutOrOfAnother) {
   for (const char* text : {"{", "[]", "{\"step\": 2}"}) {
-    write_file_atomically(folder / "training_state.json", text);
-    EXPECT_NE(resume_error(config_).find("training_state.json is not the state of a training run"),
+    write_file_atomically(state(), text);
+    TrainConfig again = config_;
+    again.resume_from_checkpoint = "checkpoint-2";
+    EXPECT_NE(message_of([&] {
+                train_into("parts", again);
+              }).find("training_state.json is not the state of a training run"),
               std::string::npos);
   }
-  write_file_atomically(folder / "training_state.json", state);
-  fs::resize_file(folder / "state-dora.safetensors", 1000);
-  EXPECT_NE(resume_error(config_).find("state-dora.safetensors"), std::string::npos);
+  expect_passed_over(state().string() + " is not the state of a training run");
+}
+
+TEST_F(TornCheckpoint, WithATrainingStateThatIsCut) {
+  fs::resize_file(newest() / "state-dora.safetensors", 1000);
+  expect_passed_over("state-dora.safetensors has 1000 bytes, want ");
+}
+
+TEST_F(TornCheckpoint, WithAnAdapterThatIsCut) {
+  const fs::path adapter = newest() / "lora" / "pytorch_lora_weights.safetensors";
+  fs::resize_file(adapter, fs::file_size(adapter) / 2);
+  expect_passed_over("lora/pytorch_lora_weights.safetensors has ");
+}
+
+TEST_F(TornCheckpoint, WithoutOneOfItsFiles) {
+  fs::remove(newest() / "state-lora.safetensors");
+  expect_passed_over("state-lora.safetensors: No such file");
+}
+
+// As a disk leaves a file whose blocks were never written: whole in size.
+TEST_F(TornCheckpoint, WithAFileOfZeros) {
+  const fs::path file = newest() / "state-dora.safetensors";
+  write_file_atomically(file, std::string(fs::file_size(file), '\0'));
+  expect_passed_over("state-dora.safetensors does not hold what was written");
+}
+
+TEST_F(TornCheckpoint, WithAListThatLeavesItsFolder) {
+  nlohmann::json text = nlohmann::json::parse(read_file(state()));
+  text["files"]["../run.json"] = {{"bytes", 1}, {"sha256", ""}};
+  write_file_atomically(state(), text.dump());
+  expect_passed_over("its list of files is damaged");
+}
+
+TEST_F(TornCheckpoint, WhereAllAreTornTheRunStartsAnewAndSaysSo) {
+  fs::remove(state());
+  fs::remove(folder_.path() / "parts/checkpoint-1/state-lora.safetensors");
+  config_.resume_from_checkpoint = "latest";
+  train_into("parts", config_);
+  ASSERT_EQ(warnings().size(), 4u);
+  EXPECT_NE(warnings()[0].find("checkpoint-2 is torn"), std::string::npos);
+  EXPECT_NE(warnings()[1].find("checkpoint-1 is torn"), std::string::npos);
+  EXPECT_NE(warnings()[2].find("no whole checkpoint in"), std::string::npos);
+  EXPECT_TRUE(adapter_bytes("whole/dora") == adapter_bytes("parts/dora"));
+}
+
+// One of a version that listed no files.
+TEST_F(TornCheckpoint, ACheckpointWithoutAListIsTaken) {
+  nlohmann::json text = nlohmann::json::parse(read_file(state()));
+  text.erase("files");
+  write_file_atomically(state(), text.dump());
+  config_.resume_from_checkpoint = "latest";
+  train_into("parts", config_);
+  EXPECT_TRUE(warnings().empty());
+  EXPECT_EQ(metrics("parts"), metrics("whole"));
 }
 
 }  // namespace
