@@ -84,7 +84,8 @@ at::Tensor LowRankAdapter::dropped(const at::Tensor& x) const {
   int64_t row = 0;
   for (const RowSpan& span : rows_) {
     const at::Tensor part = x.slice(0, row, row + span.count);
-    parts.push_back(dropout_mask(part, draw_, dropout_, core(), span.first * numbers_a_row));
+    const DropoutDraw draw{draw_.key, draw_.step, span.index};
+    parts.push_back(dropout_mask(part, draw, dropout_, core(), span.first * numbers_a_row));
     row += span.count;
   }
   if (row != x.size(0)) fail("dropout for ", row, " rows of a batch that has ", x.size(0));

@@ -39,10 +39,12 @@ struct AdapterTensors {
   at::Tensor vera_b = {};
 };
 
-// Which rows of a whole batch the rows of a part are: the next `count` ones are rows `first`, …
+// Which rows of a whole batch the rows of a part are: the next `count` ones are rows `first`, … of
+// the rows that share a draw of the step.
 struct RowSpan {
   int64_t first = 0;
   int64_t count = 0;
+  uint32_t index = 0;  // of the draw
 };
 
 // An adapter of this library in a slot: what every kind offers beyond LinearAdapter.
@@ -52,8 +54,9 @@ class Adapter : public nn::LinearAdapter {
   // The dropout mask of the next forward is draw (step, index) of this adapter's stream; only in
   // training mode does dropout act.
   virtual void set_training(bool training, uint64_t step, uint32_t index) = 0;
-  // The rows (first axis) of further inputs are these of the whole batch, whose mask the draw is;
-  // empty: all of it. Where a batch is divided between processes, each drops what one would.
+  // The rows (first axis) of further inputs are these of the whole batch, whose mask draw (step,
+  // RowSpan::index) is; empty: all of it, by set_training()'s index. Where a batch is divided
+  // between processes, each drops what one would.
   virtual void set_rows(const std::vector<RowSpan>& rows) = 0;
   virtual double alpha() const = 0;
   virtual AdapterTensors tensors() const = 0;

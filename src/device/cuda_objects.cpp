@@ -4,6 +4,7 @@
 #include <dlfcn.h>
 #include <link.h>
 
+#include <cstdlib>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -59,7 +60,11 @@ CudaObjects open_objects() {
   if (driver == nullptr) return missing("there is no NVIDIA driver (libcuda.so.1)");
   CudaObjects objects;
   objects.device_count = driver_device_count(driver);
-  if (objects.device_count == 0) return missing("the NVIDIA driver finds no device");
+  if (objects.device_count == 0) {
+    const char* visible = std::getenv("CUDA_VISIBLE_DEVICES");
+    return missing(concat("the NVIDIA driver finds no device",
+                          visible ? concat(" (CUDA_VISIBLE_DEVICES is '", visible, "')") : ""));
+  }
 
   std::error_code ignored;
   const fs::path program = fs::read_symlink("/proc/self/exe", ignored).parent_path();

@@ -57,23 +57,4 @@ Device open_device(const std::string& request) {
   fail("--device ", request, ": CUDA cannot be used: ", reason);
 }
 
-std::string device_of_process(const std::string& request, const ProcessEnvironment& environment,
-                              int device_count) {
-  const bool says_which = request != "cuda" && request != "auto";
-  if (says_which || environment.local_size == 1 || device_count <= 1) return request;
-  if (environment.local_rank >= device_count) {
-    throw UsageError(concat("--device ", request, ": process ", environment.local_rank,
-                            " of this machine (LOCAL_RANK) finds ", device_count, " devices"));
-  }
-  return concat("cuda:", environment.local_rank);
-}
-
-std::string device_of_process(const std::string& request, const ProcessEnvironment& environment) {
-  DeviceRequest::parse(request);
-  if (request == "cpu" || environment.local_size == 1) return request;
-  const CudaObjects& objects = cuda_objects();
-  return device_of_process(request, environment,
-                           objects.missing.empty() ? objects.device_count : 0);
-}
-
 }  // namespace dorabooth

@@ -6,8 +6,6 @@
 
 #include <string>
 
-#include "src/device/process_environment.h"
-
 namespace dorabooth {
 
 struct Device {
@@ -33,12 +31,5 @@ struct DeviceRequest {
 // there, the CPU otherwise; `cuda` throws one sentence that names what is missing. Later calls open
 // nothing new. The device becomes the calling thread's current one, on which kernels are launched.
 Device open_device(const std::string& request);
-
-// The request of one of the processes of a training run: where a machine has several of both,
-// `cuda` and `auto` are the device that has the number of the process on its machine. Throws
-// UsageError where there are fewer devices than processes. Any other request stays.
-std::string device_of_process(const std::string& request, const ProcessEnvironment& environment);
-std::string device_of_process(const std::string& request, const ProcessEnvironment& environment,
-                              int device_count);
 
 }  // namespace dorabooth

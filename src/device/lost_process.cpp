@@ -74,7 +74,18 @@ std::string reason_of_c10d(const std::string& thrown) {
     const size_t end = text.find("] ");
     if (end != std::string::npos) text.erase(0, end + 2);
   }
-  return text.substr(0, text.find(". "));
+  text = text.substr(0, text.find(". "));
+  if (text.ends_with(".")) text.pop_back();
+  return text;
+}
+
+std::string absence_text(const std::string& thrown, const ProcessEnvironment& environment) {
+  const std::string reason = reason_of_c10d(thrown);
+  const size_t slash = reason.rfind('/');
+  const bool is_wait = reason.starts_with("wait timeout") && slash != std::string::npos;
+  if (!is_wait) return reason;
+  return concat("process ", reason.substr(slash + 1), " has not come within ",
+                environment.timeout.count(), " s (DORABOOTH_PROCESS_TIMEOUT)");
 }
 
 std::string lost_process_text(const std::string& thrown, const ProcessEnvironment& environment,

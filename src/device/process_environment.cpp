@@ -2,6 +2,8 @@
 #include "src/device/process_environment.h"
 
 #include <cstdlib>
+#include <sstream>
+#include <vector>
 
 #include "src/base/error.h"
 
@@ -18,6 +20,12 @@ int number_of(const std::string& name, const std::string& text, int low, int hig
     throw UsageError(
         concat("the environment variable ", name, " is '", text, "': want ", low, " to ", high));
   }
+  return value;
+}
+
+std::optional<std::string> variable(const std::string& name) {
+  const char* value = std::getenv(name.c_str());
+  if (value == nullptr) return std::nullopt;
   return value;
 }
 
@@ -69,12 +77,30 @@ ProcessEnvironment read_process_environment(const EnvironmentLookup& lookup) {
   return result;
 }
 
-ProcessEnvironment read_process_environment() {
-  return read_process_environment([](const std::string& name) -> std::optional<std::string> {
-    const char* value = std::getenv(name.c_str());
-    if (value == nullptr) return std::nullopt;
-    return value;
-  });
+ProcessEnvironment read_process_environment() { return read_process_environment(variable); }
+
+std::optional<std::string> visible_gpu(const ProcessEnvironment& environment,
+                                       const std::optional<std::string>& now) {
+  if (environment.local_size == 1) return std::nullopt;
+  if (!now) return std::to_string(environment.local_rank);
+  std::vector<std::string> gpus;
+  std::istringstream list(*now);
+  for (std::string gpu; std::getline(list, gpu, ',');) gpus.push_back(gpu);
+  if (gpus.size() <= 1) return std::nullopt;
+  const auto index = static_cast<size_t>(environment.local_rank);
+  if (index >= gpus.size()) {
+    throw UsageError(concat("CUDA_VISIBLE_DEVICES names ", gpus.size(),
+                            " GPUs, and this is process ", index,
+                            " of its machine (LOCAL_RANK), counted from 0"));
+  }
+  return gpus[index];
+}
+
+void show_own_gpu(const ProcessEnvironment& environment, const std::string& device_request) {
+  if (device_request != "cuda" && device_request != "auto") return;
+  constexpr const char* kName = "CUDA_VISIBLE_DEVICES";
+  const auto gpu = visible_gpu(environment, variable(kName));
+  if (gpu) setenv(kName, gpu->c_str(), /*overwrite=*/1);
 }
 
 }  // namespace dorabooth

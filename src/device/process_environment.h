@@ -33,4 +33,12 @@ ProcessEnvironment read_process_environment(const EnvironmentLookup& lookup);
 // From the environment of this process.
 ProcessEnvironment read_process_environment();
 
+// What CUDA_VISIBLE_DEVICES has to be so that this process sees one GPU of its machine, the one
+// with its local rank; nothing where it stays as it is: for the machine's only process, or where a
+// launcher shows each process one already. Throws UsageError where `now` names too few.
+std::optional<std::string> visible_gpu(const ProcessEnvironment& environment,
+                                       const std::optional<std::string>& now);
+// Sets it where `device_request` (--device) is cuda or auto. Before the CUDA side is opened.
+void show_own_gpu(const ProcessEnvironment& environment, const std::string& device_request);
+
 }  // namespace dorabooth

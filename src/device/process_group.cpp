@@ -150,7 +150,7 @@ std::unique_ptr<ProcessGroup> ProcessGroup::join(const ProcessEnvironment& envir
   } catch (const std::exception& error) {
     fail("process ", rank, " of ", size, " cannot meet the others at ", environment.master_address,
          ":", environment.master_port,
-         " (MASTER_ADDR, MASTER_PORT): ", reason_of_c10d(error.what()));
+         " (MASTER_ADDR, MASTER_PORT): ", absence_text(error.what(), environment));
   }
   return std::unique_ptr<ProcessGroup>(new ProcessGroup(std::move(state)));
 }

@@ -86,7 +86,7 @@ TEST(Adapter, DropsInAPartOfABatchWhatItDropsThereInTheWhole) {
   const AttachScope scope = set.attach();
   set.set_training(true, 3, 0);
   const at::Tensor whole = layer.linear.forward(x);
-  set.set_rows({{1, 2}, {4, 1}});
+  set.set_rows({{1, 2, 0}, {4, 1, 0}});
   const at::Tensor part = layer.linear.forward(at::cat({x.slice(0, 1, 3), x.slice(0, 4, 5)}));
   const at::Tensor expected = at::cat({whole.slice(0, 1, 3), whole.slice(0, 4, 5)});
   EXPECT_TRUE(at::allclose(part, expected, 1e-6, 1e-5));

@@ -9,6 +9,7 @@
 #include <chrono>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <sstream>
 #include <string>
 #include <thread>
@@ -39,6 +40,14 @@ class Program {
     arguments.insert(arguments.begin(), path.string());
     process_ = fork();
     if (process_ == 0) start(arguments, empty_environment);
+  }
+  // With these environment variables set beside the others.
+  Program(std::vector<std::string> arguments, const std::map<std::string, std::string>& variables) {
+    arguments.insert(arguments.begin(), (binary_dir() / "dorabooth").string());
+    process_ = fork();
+    if (process_ != 0) return;
+    for (const auto& [name, value] : variables) setenv(name.c_str(), value.c_str(), 1);
+    start(arguments, /*empty_environment=*/false);
   }
   ~Program() {
     if (process_ > 0) {

@@ -50,25 +50,6 @@ TEST(OpenDevice, WithoutADriverAutoIsTheCpuAndCudaIsOneSentence) {
             "--device cuda: CUDA cannot be used: there is no NVIDIA driver (libcuda.so.1)");
 }
 
-TEST(DeviceOfProcess, IsTheDeviceWithItsNumberOnTheMachineWhereThereAreSeveral) {
-  ProcessEnvironment environment;
-  environment.size = environment.local_size = 2;
-  environment.rank = environment.local_rank = 1;
-  EXPECT_EQ(device_of_process("cuda", environment, 4), "cuda:1");
-  EXPECT_EQ(device_of_process("auto", environment, 2), "cuda:1");
-  EXPECT_EQ(device_of_process("cuda:0", environment, 2), "cuda:0") << "says which";
-  EXPECT_EQ(device_of_process("cpu", environment, 2), "cpu");
-  // The launcher shows each process one device.
-  EXPECT_EQ(device_of_process("cuda", environment, 1), "cuda");
-  EXPECT_EQ(device_of_process("auto", environment, 0), "auto");
-  environment.local_size = 3;
-  environment.local_rank = 2;
-  EXPECT_EQ(message_of([&] { device_of_process("cuda", environment, 2); }),
-            "--device cuda: process 2 of this machine (LOCAL_RANK) finds 2 devices");
-  environment.local_size = 1;
-  EXPECT_EQ(device_of_process("cuda", environment, 2), "cuda") << "the machine's only process";
-}
-
 TEST(AdapterCoreChoice, IsTheCpuTwinForCpuTensors) {
   EXPECT_STREQ(adapter_core(at::kCPU).name, "cpu");
   EXPECT_STREQ(adapter_core(at::kMeta).name, "meta");

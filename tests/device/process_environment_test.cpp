@@ -87,5 +87,22 @@ TEST(ProcessEnvironment, NamesTheVariableThatIsMissingOrImpossible) {
   }
 }
 
+TEST(VisibleGpu, IsTheOneWithTheLocalRankWhereAProcessSeesSeveral) {
+  ProcessEnvironment environment;
+  environment.size = environment.local_size = 2;
+  environment.rank = environment.local_rank = 1;
+  EXPECT_EQ(visible_gpu(environment, std::nullopt), "1");
+  EXPECT_EQ(visible_gpu(environment, "4,6"), "6");
+  EXPECT_EQ(visible_gpu(environment, "GPU-12ab"), std::nullopt) << "the launcher chose";
+  environment.local_size = 3;
+  environment.local_rank = 2;
+  EXPECT_EQ(message_of([&] { visible_gpu(environment, "4,6"); }),
+            "CUDA_VISIBLE_DEVICES names 2 GPUs, and this is process 2 of its machine (LOCAL_RANK), "
+            "counted from 0");
+  environment.local_size = 1;
+  environment.local_rank = 0;
+  EXPECT_EQ(visible_gpu(environment, std::nullopt), std::nullopt) << "the machine's only process";
+}
+
 }  // namespace
 }  // namespace dorabooth
