@@ -106,8 +106,7 @@ void Drive::look_at_pictures(ProgramDrive& drive) {
 void Drive::set_up_training(ProgramDrive& drive) {
   drive.open(WindowId::kTrain);
   drive.set_number("max_train_steps", steps_);
-  drive.switch_on("validation_prompt");
-  drive.set("validation_prompt", "a sks icon of rabbit");
+  drive.add_text("validation_prompt", "a sks icon of rabbit");
   drive.set_number("num_validation_images", 1);
   drive.set_number("validation_steps", steps_ / 2);
   drive.set_number("validation_inference_steps", screenshots_.empty() ? 2 : 20);
@@ -147,7 +146,7 @@ void Drive::train(ProgramDrive& drive) {
     EXPECT_EQ(drive.state().train.curves.at(curve).steps.size(), static_cast<size_t>(steps_))
         << curve;
   }
-  EXPECT_EQ(drive.state().train.previews.size(), 4u);  // two steps, two adapters
+  EXPECT_EQ(drive.state().train.previews.size(), 7u);  // the base; three steps, two adapters
   for (const char* adapter : {"lora", "dora"}) {
     EXPECT_TRUE(fs::exists(run_ / adapter / "pytorch_lora_weights.safetensors"));
     EXPECT_TRUE(fs::exists(run_ / "samples" / ("step-" + std::to_string(steps_)) /
@@ -155,6 +154,7 @@ void Drive::train(ProgramDrive& drive) {
   }
   drive.test->ItemClick("**/Previews");
   drive.test->Yield(10);
+  screenshot(drive, "previews");
 }
 
 void Drive::check_progress_bar(double share) {

@@ -62,6 +62,13 @@ void ProgramDrive::switch_on(const char* field) {
   test->Yield(2);
 }
 
+void ProgramDrive::add_text(const char* field, const std::string& value) {
+  search(field);
+  test->ItemClick((std::string("**/Add##") + field).c_str());
+  test->Yield(2);
+  test->ItemInputValue((std::string("**/##") + field + "_0").c_str(), value.c_str());
+}
+
 void run_driven(const DesktopOptions& options, const std::function<void(ProgramDrive&)>& drive) {
   ImGuiTestEngine* engine = ImGuiTestEngine_CreateContext();
   ImGuiTestEngineIO& io = ImGuiTestEngine_GetIO(engine);

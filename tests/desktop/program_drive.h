@@ -45,6 +45,8 @@ class ProgramDrive {
   void set(const char* field, const std::string& value);
   void set_number(const char* field, double value);
   void switch_on(const char* field);
+  // The first text of a list that is empty.
+  void add_text(const char* field, const std::string& value);
 
  private:
   void search(const char* field);

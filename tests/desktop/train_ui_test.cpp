@@ -43,7 +43,8 @@ TEST(TrainView, ShowsTheRunAndItsCurves) {
                      {{"loss/lora", 1.0 / step},
                       {"loss/dora", 2.0 / step},
                       {"lr", 1e-4},
-                      {"grad_norm", 0.1}},
+                      {"grad_norm", 0.1},
+                      {"peak_memory_mb", 1843.2}},
                      0.5,
                      55});
   }
@@ -55,7 +56,8 @@ TEST(TrainView, ShowsTheRunAndItsCurves) {
   EXPECT_TRUE(desk.state.train.log_scale);
   EXPECT_FLOAT_EQ(static_cast<float>(desk.state.train.smoothing), 0.5F);
   const std::string text = desk.visible_text();
-  EXPECT_NE(text.find("running, step 40 of 150, 0.5 s each, 0:55 left"), std::string::npos) << text;
+  EXPECT_NE(text.find("running, step 40 of 150, 0.5 s each, 0:55 left, 1.9 GB"), std::string::npos)
+      << text;
 }
 
 TEST(TrainView, CopiesTheCommandWithTheChangedFlagsOnly) {
@@ -70,6 +72,26 @@ TEST(TrainView, CopiesTheCommandWithTheChangedFlagsOnly) {
   EXPECT_EQ(desk.last_effect<CopyToClipboard>()->text,
             "dorabooth train --pretrained_model_name_or_path sdxl-base --instance_data_dir my_dog "
             "--rank 8");
+}
+
+TEST(TrainView, TheForecastIsOfThePresentSettings) {
+  DeskHarness desk(ready_state(), draw_train);
+  const auto show = [](ImGuiTestContext* test) { test->ItemClick("**/Forecast"); };
+  desk.drive(show);
+  const ForecastTraining* asked = desk.last_effect<ForecastTraining>();
+  ASSERT_TRUE(asked);
+  EXPECT_EQ(asked->config.instance_data_dir, "my_dog");
+  EXPECT_NE(desk.visible_text().find("headers of the base are read"), std::string::npos);
+  const std::string settings = asked->settings;
+  reduce(desk.state, TrainAction(ForecastMade{settings, "memory at most 5000 MB"}));
+  desk.drive(show);
+  EXPECT_NE(desk.visible_text().find("memory at most 5000 MB"), std::string::npos);
+  desk.state.project.train.train_batch_size = 7;
+  desk.drive(show);
+  EXPECT_EQ(desk.last_effect<ForecastTraining>()->config.train_batch_size, 7);
+  // What comes late, of other settings, is not shown.
+  reduce(desk.state, TrainAction(ForecastMade{settings, "memory at most 5000 MB"}));
+  EXPECT_TRUE(desk.state.train.forecast.empty());
 }
 
 TEST(TrainView, AnUnfinishedRunGoesOn) {
@@ -136,34 +158,56 @@ PreviewEvent preview(int64_t step, int64_t row, int64_t column) {
   event.row = row;
   event.column = column;
   event.row_label = "seed " + std::to_string(row);
-  event.column_label = column == 0 ? "lora" : "dora";
+  event.column_label = column == 0 ? "base" : column == 1 ? "lora" : "dora";
   event.image = Image(64, 64);
   return event;
 }
 
-TEST(TrainView, PreviewsStandByStepAndAdapter) {
+// Previews of a run: the base at its start, LoRA and DoRA after steps 10 and 20.
+State with_previews() {
   State state = ready_state();
+  state.project.train.validation_prompt = {"a rabbit", "a pie"};
   reduce(state, TrainAction(StartTraining{}));
+  for (const int64_t row : {0, 1}) reduce(state, JobId::kTrain, preview(0, row, 0));
   for (const int64_t step : {10, 20}) {
-    for (const int64_t column : {0, 1}) {
+    for (const int64_t column : {1, 2}) {
       for (const int64_t row : {0, 1}) reduce(state, JobId::kTrain, preview(step, row, column));
     }
   }
-  DeskHarness desk(state, draw_train);
-  desk.drive([](ImGuiTestContext* test) { test->ItemClick("**/Previews"); });
-  EXPECT_EQ(desk.state.train.previews.size(), 8u);
-  EXPECT_EQ(desk.state.train.previews.front().step, 20);
-  EXPECT_GE(desk.textures.uploads, 4);
-  const std::string text = desk.visible_text();
-  EXPECT_LT(text.find("step 20"), text.find("step 10")) << text;
+  return state;
 }
 
-TEST(TrainView, OldPreviewsMakeRoom) {
+TEST(TrainView, PreviewsStandByStepAndAdapterBesideTheBase) {
+  DeskHarness desk(with_previews(), draw_train);
+  desk.drive([](ImGuiTestContext* test) { test->ItemClick("**/Previews"); });
+  const auto& previews = desk.state.train.previews;
+  ASSERT_EQ(previews.size(), 10u);
+  EXPECT_EQ(previews[0].adapter, "base");
+  EXPECT_EQ(previews[1].adapter, "base");
+  EXPECT_EQ(previews[2].step, 20);
+  EXPECT_GE(desk.textures.uploads, 6);
+  const std::string text = desk.visible_text();
+  EXPECT_LT(text.find("base"), text.find("step 20")) << text;
+  EXPECT_LT(text.find("step 20"), text.find("step 10")) << text;
+  EXPECT_EQ(text.find("step 0"), std::string::npos) << text;
+  EXPECT_NE(text.find("seed 1"), std::string::npos) << text;
+}
+
+// A run that was resumed shows it again, at another step.
+TEST(TrainView, TheBaseHasOneColumn) {
+  State state = with_previews();
+  for (const int64_t row : {0, 1}) reduce(state, JobId::kTrain, preview(20, row, 0));
+  EXPECT_EQ(state.train.previews.size(), 10u);
+}
+
+TEST(TrainView, OldPreviewsMakeRoomAndTheBaseStays) {
   TrainState train;
   const auto large = std::make_shared<const Image>(1024, 1024);
-  for (int64_t step = 1; step <= 60; ++step) add_preview(train, {step, 0, 0, "", "", large});
+  add_preview(train, {0, 0, 0, "", "base", large});
+  for (int64_t step = 1; step <= 60; ++step) add_preview(train, {step, 0, 1, "", "", large});
   EXPECT_LE(train.previews.size() * large->rgb_hwc.size(), kPreviewBytes);
-  EXPECT_EQ(train.previews.front().step, 60);
+  EXPECT_EQ(train.previews[0].adapter, "base");
+  EXPECT_EQ(train.previews[1].step, 60);
 }
 
 TEST(TrainView, APresetLeavesWhatWasChosen) {

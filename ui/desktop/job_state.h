@@ -20,6 +20,8 @@ struct JobState {
   int64_t total = 0;
   double seconds_per_step = 0.0;
   double seconds_left = 0.0;
+  double memory_mb =
+      0.0;  // peak: of the GPU where the job is on one, else of this process; 0: not told
   std::string message;  // the summary, or the error in full
 
   bool active() const {

@@ -56,6 +56,15 @@ void end_job(JobState& job, JobState::Phase phase, const std::string& message) {
   job.seconds_left = 0.0;
 }
 
+double memory_of(const StepEvent& step) {
+  double memory = 0.0;
+  for (const auto& [name, value] : step.values) {
+    if (name == "peak_device_memory_mb") return value;
+    if (name == "peak_memory_mb") memory = value;
+  }
+  return memory;
+}
+
 }  // namespace
 
 Effects reduce(State& state, const Action& action) {
@@ -74,13 +83,14 @@ Effects reduce(State& state, JobId id, const Event& event) {
                    job.what = started.what;
                    job.step = 0;
                    job.total = started.total;
-                   job.seconds_per_step = job.seconds_left = 0.0;
+                   job.seconds_per_step = job.seconds_left = job.memory_mb = 0.0;
                  },
                  [&](const StepEvent& step) {
                    job.step = step.step;
                    job.total = step.total;
                    job.seconds_per_step = step.seconds_per_step;
                    job.seconds_left = step.seconds_left;
+                   job.memory_mb = memory_of(step);
                  },
                  [&](const PreviewEvent&) {},
                  [&](const LogEvent& log) {

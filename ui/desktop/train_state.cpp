@@ -1,9 +1,9 @@
 #include "ui/desktop/train_state.h"
 
 #include <algorithm>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <sstream>
-#include <tuple>
 
 namespace dorabooth {
 
@@ -33,9 +33,14 @@ void add_point(Curve& curve, double step, double value) {
   curve.values.push_back(value);
 }
 
+std::pair<int64_t, int64_t> column_of(const TrainPreview& preview) {
+  constexpr int64_t kFirst = std::numeric_limits<int64_t>::min();
+  return {preview.column == 0 ? kFirst : -preview.step, preview.column};
+}
+
 void add_preview(TrainState& train, TrainPreview preview) {
   auto& previews = train.previews;
-  const auto place = [](const TrainPreview& p) { return std::tuple(-p.step, p.column, p.row); };
+  const auto place = [](const TrainPreview& p) { return std::pair(column_of(p), p.row); };
   const auto at = std::lower_bound(
       previews.begin(), previews.end(), preview,
       [&](const TrainPreview& a, const TrainPreview& b) { return place(a) < place(b); });
@@ -46,10 +51,18 @@ void add_preview(TrainState& train, TrainPreview preview) {
   }
   size_t bytes = 0;
   for (const TrainPreview& one : previews) bytes += one.image->rgb_hwc.size();
-  while (bytes > kPreviewBytes && previews.front().step != previews.back().step) {
+  const auto newest = std::find_if(previews.begin(), previews.end(),
+                                   [](const TrainPreview& one) { return one.column != 0; });
+  if (newest == previews.end()) return;
+  const int64_t kept = newest->step;
+  while (bytes > kPreviewBytes && previews.back().step != kept) {
     bytes -= previews.back().image->rgb_hwc.size();
     previews.pop_back();
   }
+}
+
+std::string settings_text(const TrainConfig& config) {
+  return train_fields().to_json(&config).dump();
 }
 
 void take_metrics(TrainState& train, const std::string& text) {

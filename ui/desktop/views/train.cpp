@@ -135,13 +135,14 @@ void draw_curves(const State& state, Actions& actions) {
 void draw_previews(const State& state, Widgets& widgets) {
   const TrainConfig& config =
       state.project.unfinished_run ? *state.project.unfinished_run : state.project.train;
+  const std::vector<std::string>& prompts = config.validation_prompt;
   if (!state.train.previews.empty()) {
-    ImGui::TextWrapped("%s", config.validation_prompt.value_or("").c_str());
+    if (prompts.size() == 1) ImGui::TextWrapped("%s", prompts.front().c_str());
     return draw_preview_grid(state.train, widgets.textures);
   }
-  if (config.validation_prompt) {
-    ImGui::TextWrapped("Pictures of \"%s\" are drawn after every %lld steps.",
-                       config.validation_prompt->c_str(),
+  if (!prompts.empty()) {
+    ImGui::TextWrapped("Pictures of \"%s\"%s are drawn at the start and after every %lld steps.",
+                       prompts.front().c_str(), prompts.size() > 1 ? " and the other prompts" : "",
                        static_cast<long long>(config.validation_steps));
   } else {
     ImGui::TextWrapped(
@@ -156,6 +157,18 @@ void draw_command(const State& state, Actions& actions) {
   if (ImGui::Button("Copy command")) actions.add(AppAction(CopyText{text}));
 }
 
+// Asked for anew whenever the settings are others.
+void draw_forecast(const State& state, Actions& actions) {
+  if (settings_text(state.project.train) != state.train.forecast_settings)
+    actions.add(TrainAction(AskForForecast{}));
+  ImGui::TextWrapped("What a run with these settings would take:");
+  ImGui::Spacing();
+  ImGui::TextWrapped("%s", state.train.forecast.empty() ? "The headers of the base are read..."
+                                                        : state.train.forecast.c_str());
+  ImGui::Spacing();
+  ImGui::TextWrapped("How long it takes is told in the Log after the run's second step.");
+}
+
 void draw_run(const State& state, Actions& actions, Widgets& widgets) {
   draw_controls(state, actions);
   draw_unfinished(state, actions);
@@ -166,6 +179,10 @@ void draw_run(const State& state, Actions& actions, Widgets& widgets) {
   }
   if (ImGui::BeginTabItem("Previews")) {
     draw_previews(state, widgets);
+    ImGui::EndTabItem();
+  }
+  if (ImGui::BeginTabItem("Forecast")) {
+    draw_forecast(state, actions);
     ImGui::EndTabItem();
   }
   if (ImGui::BeginTabItem("Command line")) {

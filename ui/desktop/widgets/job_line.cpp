@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstdio>
 
+#include "src/base/atomic_file.h"
 #include "ui/desktop/heavy_jobs.h"
 #include "ui/desktop/theme.h"
 #include "ui/desktop/widgets/selectable_text.h"
@@ -64,6 +65,8 @@ std::string job_text(const JobState& job) {
       text += each;
     }
     if (job.seconds_left > 0) text += ", " + duration_text(job.seconds_left) + " left";
+    if (job.memory_mb > 0)
+      text += ", " + bytes_text(static_cast<uint64_t>(job.memory_mb * (1 << 20)));
   }
   if (!job.message.empty()) text += ": " + job.message;
   return text;

@@ -7,7 +7,7 @@ namespace dorabooth {
 
 // "0:07", "12:30", "3:05:00"
 std::string duration_text(double seconds);
-// "running, step 40 of 150, 0.31 s each, 0:34 left"
+// "running, step 40 of 150, 0.31 s each, 0:34 left, 1.9 GB"
 std::string job_text(const JobState& job);
 
 void draw_job_line(const JobState& job);

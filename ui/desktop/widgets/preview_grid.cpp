@@ -11,25 +11,43 @@ namespace dorabooth {
 
 namespace {
 
-using Column = std::pair<int64_t, int64_t>;  // −step, adapter: the newest step stands left
+using Column = std::pair<int64_t, int64_t>;  // of column_of()
 
-Column column_of(const TrainPreview& preview) { return {-preview.step, preview.column}; }
+bool is_base(const TrainPreview& preview) { return preview.column == 0; }
 
 void draw_picture(const TrainPreview& preview, float side, TextureStore& textures) {
   // A cell that is scrolled away asks for no texture.
   if (!ImGui::IsRectVisible({side, side})) return ImGui::Dummy({side, side});
-  const std::string cell = "train/" + std::to_string(preview.step) + "/" +
-                           std::to_string(preview.row) + "/" + std::to_string(preview.column);
+  const std::string step = is_base(preview) ? "base" : std::to_string(preview.step);
+  const std::string cell =
+      "train/" + step + "/" + std::to_string(preview.row) + "/" + std::to_string(preview.column);
   const Texture texture = textures.show(cell, preview.image);
   if (texture.id == 0) return ImGui::Dummy({side, side});
   ImGui::Image(texture.id, {side, side});
-  ImGui::SetItemTooltip("%s, %s, after step %lld", preview.adapter.c_str(),
-                        preview.row_label.c_str(), static_cast<long long>(preview.step));
+  const std::string when = is_base(preview) ? "" : ", after step " + step;
+  ImGui::SetItemTooltip("%s, %s%s", preview.adapter.c_str(), preview.row_label.c_str(),
+                        when.c_str());
+}
+
+// The row's label stands under the picture that is always seen.
+void draw_label(const TrainPreview& preview, float side) {
+  ImGui::PushTextWrapPos(ImGui::GetCursorPosX() + side);
+  ImGui::TextDisabled("%s", preview.row_label.c_str());
+  ImGui::PopTextWrapPos();
 }
 
 void draw_heading(const TrainPreview& preview) {
   ImGui::Text("%s", preview.adapter.c_str());
-  ImGui::TextDisabled("step %lld", static_cast<long long>(preview.step));
+  if (!is_base(preview)) ImGui::TextDisabled("step %lld", static_cast<long long>(preview.step));
+}
+
+// As large as lets the base, two adapters and two rows stand side by side.
+float side_of(size_t columns) {
+  const ImVec2 room = ImGui::GetContentRegionAvail();
+  const auto beside = static_cast<float>(std::clamp<size_t>(columns, 2, 3));
+  const float fitting =
+      std::min(room.x / beside - ImGui::GetFontSize(), 0.5F * room.y - 3 * ImGui::GetFontSize());
+  return std::max(6 * ImGui::GetFontSize(), fitting);
 }
 
 }  // namespace
@@ -43,16 +61,14 @@ void draw_preview_grid(const TrainState& train, TextureStore& textures) {
     rows.insert(preview.row);
   }
   if (columns.empty()) return;
-  // As large as lets two columns and two rows stand side by side, and no larger than the pictures.
-  const ImVec2 room = ImGui::GetContentRegionAvail();
-  const float fitting = 0.5F * std::min(room.x, room.y) - 3 * ImGui::GetFontSize();
-  const float side = std::max(6 * ImGui::GetFontSize(), fitting);
+  const float side = side_of(columns.size());
+  const bool has_base = is_base(train.previews.front());
   constexpr ImGuiTableFlags kFlags =
       ImGuiTableFlags_ScrollX | ImGuiTableFlags_ScrollY | ImGuiTableFlags_SizingFixedFit;
   // One table of all columns; ImGui allows 512.
   const int count = static_cast<int>(std::min<size_t>(columns.size(), 512));
   if (!ImGui::BeginTable("previews", count, kFlags)) return;
-  ImGui::TableSetupScrollFreeze(0, 1);
+  ImGui::TableSetupScrollFreeze(has_base ? 1 : 0, 1);
   ImGui::TableNextRow();
   const TrainPreview* last = nullptr;
   for (const TrainPreview& preview : train.previews) {
@@ -66,8 +82,9 @@ void draw_preview_grid(const TrainState& train, TextureStore& textures) {
     for (const TrainPreview& preview : train.previews) {
       if (preview.row != row) continue;
       const auto at = std::find(columns.begin(), columns.end(), column_of(preview));
-      if (ImGui::TableSetColumnIndex(static_cast<int>(at - columns.begin())))
-        draw_picture(preview, side, textures);
+      if (!ImGui::TableSetColumnIndex(static_cast<int>(at - columns.begin()))) continue;
+      draw_picture(preview, side, textures);
+      if (is_base(preview)) draw_label(preview, side);
     }
   }
   ImGui::EndTable();

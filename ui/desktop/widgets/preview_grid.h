@@ -1,4 +1,5 @@
-// The pictures that a run draws of its validation prompt: a row each, columns by step and adapter.
+// The pictures that a run draws of its validation prompts: a row for each prompt and seed, the
+// base's column at the left, where it stays, then columns by step and adapter.
 #pragma once
 
 #include "ui/desktop/train_state.h"
