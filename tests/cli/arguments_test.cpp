@@ -192,8 +192,8 @@ TEST(ForeignFlags, HarmlessOnesAreAcceptedWithANote) {
 
 TEST(ForeignFlags, OnesThatChangeTheResultAreRefused) {
   EXPECT_THROW(train_of({"--output_kohya_format"}), UsageError);
-  EXPECT_THROW(train_of({"--train_text_encoder_frac", "0.5"}), UsageError);
-  EXPECT_TRUE(notes_of({"--train_text_encoder_frac", "1"}).empty());
+  EXPECT_THROW(train_of({"--image_column", "picture"}), UsageError);
+  EXPECT_TRUE(notes_of({"--image_column", "image"}).empty());
   EXPECT_EQ(train_of({"--optimizer", "AdamW"}).optimizer, "adamw");
 }
 

@@ -47,7 +47,6 @@ const std::vector<ForeignFlag>& train_foreign_flags() {
        kRefused,
        "metadata.jsonl names its pictures by file_name",
        {"image", "file_name"}},
-      {"image_interpolation_mode", true, kRefused, "pictures are resized by Lanczos", {"lanczos"}},
       {"output_kohya_format", false, kRefused, "adapters are saved as diffusers saves them", {}},
   };
   return flags;
