@@ -189,6 +189,15 @@ TrainingBatch BatchSource::batch(int64_t micro_step) const {
   return batch;
 }
 
+int64_t BatchSource::pixels(int64_t micro_step) const {
+  int64_t sum = 0;
+  for (const OrderedRow& row : instance_.order.batch(micro_step)) {
+    const PictureSize size = instance_.set.examples[static_cast<size_t>(row.example)].size;
+    sum += int64_t{size.width} * size.height;
+  }
+  return sum;
+}
+
 std::vector<std::string> BatchSource::captions() const {
   std::vector<std::string> result;
   std::set<std::string> seen;

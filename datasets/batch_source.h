@@ -66,6 +66,8 @@ class BatchSource {
   TrainingBatch batch(int64_t micro_step) const;
   // Micro-steps of one pass over the instance pictures.
   int64_t batches_per_epoch() const { return instance_.order.batches_per_epoch(); }
+  // Pixels of a micro-step's instance rows, of all processes: what it costs, roughly.
+  int64_t pixels(int64_t micro_step) const;
   // The captions of all pictures, each once, in order of first occurrence; with an empty one where
   // rows may get that. Captions that are shuffled are no more than the beginning.
   std::vector<std::string> captions() const;

@@ -24,11 +24,14 @@ namespace {
 
 struct DrawnColumn : CompareColumn {
   AdapterStack stack;
+  EmbeddingStack tokens;
+  SdxlBundle bundle;  // the base with the embeddings' tokens
 };
 
 std::vector<DrawnColumn> columns_of(const CompareRequest& request) {
   std::vector<DrawnColumn> columns;
-  for (CompareColumn& column : compare_columns(request)) columns.push_back({std::move(column), {}});
+  for (CompareColumn& column : compare_columns(request))
+    columns.push_back({std::move(column), {}, {}, {}});
   return columns;
 }
 
@@ -65,7 +68,7 @@ class Comparison {
         prompts_(bundle_, plan_, log_) {
     const StrengthRule rule = parse_strength_rule(request.strength_rule);
     for (size_t i = 0; i < columns_.size(); ++i) {
-      if (wanted_[i]) columns_[i].stack = AdapterStack(columns_[i].adapters, rule, bundle_);
+      if (wanted_[i]) load(columns_[i], rule);
     }
   }
 
@@ -82,6 +85,19 @@ class Comparison {
   }
 
  private:
+  void load(DrawnColumn& column, StrengthRule rule) {
+    column.stack = AdapterStack(column.adapters, rule, bundle_);
+    column.tokens = EmbeddingStack(column.embeddings, bundle_, log_);
+    column.bundle = column.tokens.with_tokens(bundle_);
+    std::vector<std::string> texts;
+    for (const CompareRow& row : rows_) texts.push_back(row.prompt);
+    if (request_.negative_prompt) texts.push_back(*request_.negative_prompt);
+    column.tokens.warn_of_unused(texts, log_);
+    std::vector<std::string> files;
+    for (const LoadedAdapter& adapter : column.stack.adapters()) files.push_back(adapter.file);
+    column.tokens.warn_of_missing(files, texts, log_);
+  }
+
   // In order; tells of those that are kept.
   std::vector<std::pair<size_t, size_t>> cells_to_draw() {
     std::vector<std::pair<size_t, size_t>> cells;
@@ -113,15 +129,18 @@ class Comparison {
   }
 
   void draw(size_t row, size_t column, StepMeter& meter) {
-    AdapterStack& stack = columns_[column].stack;
-    const auto attached = stack.attach();
-    const size_t encoders = stack.touches_text_encoders() ? column : 0;
+    DrawnColumn& of = columns_[column];
+    const auto attached = of.stack.attach();
+    const auto embedded = of.tokens.attach(bundle_);
+    const bool own_text = of.stack.touches_text_encoders() || !of.tokens.empty();
+    // Number 0 is the base without embeddings.
+    const Conditioning& conditioning =
+        prompts_.get(rows_[row].prompt, own_text ? column + 1 : 0, &of.bundle);
     TorchNoise noise({static_cast<uint64_t>(rows_[row].seed)});
-    std::vector<Image> images =
-        draw_pictures(bundle_, plan_, prompts_.get(rows_[row].prompt, encoders), 1, noise, [&] {
-          meter.step();
-          return !stop_.stop_requested();
-        });
+    std::vector<Image> images = draw_pictures(bundle_, plan_, conditioning, 1, noise, [&] {
+      meter.step();
+      return !stop_.stop_requested();
+    });
     if (images.empty()) {
       report_.stopped = true;
       return;
@@ -138,7 +157,7 @@ class Comparison {
     const DrawnColumn& of = columns_[column];
     const SampleRequest one = request_of_one(cell_request(request_, of), rows_[row].prompt,
                                              rows_[row].seed, 0, plan_, bundle_);
-    return picture_text(one, plan_, bundle_, of.stack);
+    return picture_text(one, plan_, bundle_, of.stack, of.tokens);
   }
 
   void finish(size_t row, size_t column, Image image) {

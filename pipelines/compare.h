@@ -15,6 +15,7 @@ struct CompareRequest : ModelOptions, SamplingOptions {
   std::optional<std::string> prompts_file;  // one prompt a line
   std::vector<int64_t> seed = {0};
   std::vector<std::string> column;             // NAME=FILE[:strength]; "base" always stands first
+  std::vector<std::string> embedding;          // [COLUMN=]FILE[:token=TOK]
   std::vector<double> sweep_strength;          // each column at each of these instead
   std::vector<std::string> sweep_checkpoints;  // folders of runs: a column for each checkpoint
   std::string output = "sheet.png";            // or .html

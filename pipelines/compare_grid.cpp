@@ -46,23 +46,30 @@ int64_t checkpoint_step(const std::string& name) {
   return error == std::errc() && stop == end ? step : -1;
 }
 
-std::vector<AdapterArgument> adapters_of(const CompareRequest& request) {
-  std::vector<std::string> texts = request.column;
-  for (const std::string& run : request.sweep_checkpoints) {
-    const std::vector<std::string> more = checkpoint_columns(run);
-    texts.insert(texts.end(), more.begin(), more.end());
+void append_columns(const CompareRequest& request, const std::string& text, bool is_checkpoint,
+                    std::vector<CompareColumn>& columns) {
+  const AdapterArgument adapter = parse_named_adapter(text);
+  std::vector<std::string> texts = {text};
+  if (!request.sweep_strength.empty()) texts = strength_columns(adapter, request.sweep_strength);
+  const std::string beside = is_checkpoint ? embedding_beside(adapter.path) : "";
+  for (const std::string& one : texts) {
+    const AdapterArgument argument = parse_named_adapter(one);
+    CompareColumn& column = columns.emplace_back();
+    column.name = argument.name;
+    column.file_part = file_part(argument.name);
+    column.adapters = {argument};
+    if (!beside.empty()) column.embeddings.push_back({"", beside, std::nullopt});
   }
-  std::vector<AdapterArgument> adapters;
-  for (const std::string& text : texts) {
-    const AdapterArgument adapter = parse_named_adapter(text);
-    if (request.sweep_strength.empty()) {
-      adapters.push_back(adapter);
-      continue;
-    }
-    for (const std::string& swept : strength_columns(adapter, request.sweep_strength))
-      adapters.push_back(parse_named_adapter(swept));
+}
+
+// In place of those that lie beside a checkpoint.
+void give_embeddings(const CompareRequest& request, std::vector<CompareColumn>& columns) {
+  std::vector<std::string> names;
+  for (const CompareColumn& column : columns) names.push_back(column.name);
+  for (CompareColumn& column : columns) {
+    auto given = embeddings_of_column(request.embedding, column.name, names);
+    if (!given.empty()) column.embeddings = std::move(given);
   }
-  return adapters;
 }
 
 }  // namespace
@@ -90,16 +97,19 @@ std::vector<CompareRow> compare_rows(const CompareRequest& request) {
 
 std::vector<CompareColumn> compare_columns(const CompareRequest& request) {
   std::vector<CompareColumn> columns = {{kBaseColumn, kBaseColumn, {}}};
-  for (const AdapterArgument& adapter : adapters_of(request)) {
-    CompareColumn column{adapter.name, file_part(adapter.name), {adapter}};
-    for (const CompareColumn& other : columns) {
-      if (other.file_part == column.file_part) {
-        throw UsageError(concat("--column: '", other.name, "' and '", column.name,
-                                "' would share their files; give them different names"));
-      }
-    }
-    columns.push_back(std::move(column));
+  for (const std::string& text : request.column) append_columns(request, text, false, columns);
+  for (const std::string& run : request.sweep_checkpoints) {
+    for (const std::string& text : checkpoint_columns(run))
+      append_columns(request, text, true, columns);
   }
+  for (size_t i = 0; i < columns.size(); ++i) {
+    for (size_t before = 0; before < i; ++before) {
+      if (columns[before].file_part != columns[i].file_part) continue;
+      throw UsageError(concat("--column: '", columns[before].name, "' and '", columns[i].name,
+                              "' would share their files; give them different names"));
+    }
+  }
+  give_embeddings(request, columns);
   return columns;
 }
 
@@ -108,6 +118,8 @@ SampleRequest cell_request(const CompareRequest& request, const CompareColumn& c
   static_cast<ModelOptions&>(one) = request;
   static_cast<SamplingOptions&>(one) = request;
   for (const AdapterArgument& adapter : column.adapters) one.adapter_path.push_back(adapter.text());
+  for (const EmbeddingArgument& embedding : column.embeddings)
+    one.embedding.push_back(embedding.text());
   return one;
 }
 

@@ -4,6 +4,7 @@
 
 #include "pipelines/adapter_argument.h"
 #include "pipelines/compare.h"
+#include "pipelines/embedding_argument.h"
 #include "pipelines/sample.h"
 
 namespace dorabooth {
@@ -17,12 +18,14 @@ struct CompareColumn {
   std::string name;
   std::string file_part;                  // of the pictures' names
   std::vector<AdapterArgument> adapters;  // none: the base
+  std::vector<EmbeddingArgument> embeddings = {};
 };
 
 // Prompts × seeds; reads prompts_file. UsageError if there is none.
 std::vector<CompareRow> compare_rows(const CompareRequest& request);
-// The base, then each adapter, sweeps written out; reads the folders of sweep_checkpoints.
-// UsageError for two columns of one name.
+// The base, then each adapter, sweeps written out; reads the folders of sweep_checkpoints. A
+// checkpoint's column has the embeddings beside it, unless the request names some for it.
+// UsageError for two columns of one name, and for an embedding of no column.
 std::vector<CompareColumn> compare_columns(const CompareRequest& request);
 
 // What `sample` would be asked for to draw a cell of this column, but for its prompt and seed.

@@ -14,9 +14,10 @@ struct EvaluateRequest : ModelOptions {
   std::optional<std::string> instance_prompt;
   std::optional<std::string> caption_column;
   std::vector<std::string> adapter_path;  // [NAME=]FILE[:strength]
+  std::vector<std::string> embedding;     // [NAME=]FILE[:token=TOK], NAME base or an adapter's
   std::string strength_rule = "peft";
-  int64_t resolution = 1024;
   std::optional<int64_t> clip_skip;
+  int64_t resolution = 1024;
   int64_t num_timesteps = 10;  // stratified over the noise schedule, for every picture
   int64_t seed = 0;
   int64_t batch_size = 8;

@@ -82,8 +82,9 @@ const FieldList<EvaluateRequest>& evaluate_fields() {
           "Prompt of pictures without a caption; {caption} in it is replaced.");
     f.add("caption_column", &EvaluateRequest::caption_column, "Caption key of the metadata file.");
     f.add("adapter_path", &EvaluateRequest::adapter_path, "[NAME=]FILE[:strength], repeatable.");
-    f.add("embedding", &EvaluateRequest::embedding,
-          "[NAME=]FILE[:token=TOK], repeatable: token embeddings of base or one adapter, or of all.");
+    f.add(
+        "embedding", &EvaluateRequest::embedding,
+        "[NAME=]FILE[:token=TOK], repeatable: token embeddings of base or one adapter, or of all.");
     f.add("strength_rule", &EvaluateRequest::strength_rule, "What a strength other than 1 means.")
         .one_of({"peft", "lerp"});
     add_clip_skip_field(f, &EvaluateRequest::clip_skip);

@@ -19,6 +19,7 @@ struct ModelOptions {
   std::string device = "auto";
   std::optional<std::string>
       dtype;  // of UNet and text encoders; absent: fp32 on a CPU, fp16 on CUDA
+  std::string vae_dtype = "fp32";
   std::string base_quantization = "none";
 };
 
@@ -28,12 +29,16 @@ void add_model_fields(FieldList<T>& f) {
   f.group("Model");
   f.add("pretrained_model_name_or_path", &ModelOptions::pretrained_model_name_or_path,
         "The base: a diffusers folder or a single .safetensors file.");
-  f.add("variant", &ModelOptions::variant, "File variant of a diffusers folder, such as fp16.");
   f.add("pretrained_vae_model_name_or_path", &ModelOptions::pretrained_vae_model_name_or_path,
         "A VAE folder that takes the place of the base's VAE.");
+  f.add("variant", &ModelOptions::variant, "File variant of a diffusers folder, such as fp16.");
   f.add("config_dir", &ModelOptions::config_dir,
         "Folder with the component configs of a single file whose numbers are not SDXL's.");
   f.add("device", &ModelOptions::device, "auto, cpu, cuda or cuda:N.");
+  f.add("vae_dtype", &ModelOptions::vae_dtype,
+        "Type of the autoencoder. Where fp16 overflows, as with SDXL's own weights, it goes on in "
+        "fp32 with a warning.")
+      .one_of({"fp32", "fp16", "bf16"});
   f.add("base_quantization", &ModelOptions::base_quantization,
         "Storage of the large frozen matrices in memory: nf4 takes a quarter of half precision "
         "(QLoRA, QDoRA) and rounds them to 16 values a block of 64.")
@@ -46,11 +51,6 @@ void add_dtype_field(FieldList<T>& f) {
       .one_of({"fp32", "fp16", "bf16"});
 }
 
-struct SamplingOptions {
-  std::optional<std::string> negative_prompt;
-  int64_t num_inference_steps = 50;
-  double guidance_scale = 5.0;
-  double guidance_rescale = 0.0;
 // The same setting in training, sampling and evaluation: an adapter is used with what it was
 // trained with.
 template <typename T, typename B>
@@ -63,6 +63,11 @@ Field& add_clip_skip_field(FieldList<T>& f, std::optional<int64_t> B::*member) {
       .at_most(64);
 }
 
+struct SamplingOptions {
+  std::optional<std::string> negative_prompt;
+  int64_t num_inference_steps = 50;
+  double guidance_scale = 5.0;
+  double guidance_rescale = 0.0;
   std::optional<int64_t> height;
   std::optional<int64_t> width;
   std::vector<int64_t> original_size;          // height, width
@@ -72,12 +77,12 @@ Field& add_clip_skip_field(FieldList<T>& f, std::optional<int64_t> B::*member) {
   std::optional<bool> use_karras_sigmas;
   std::optional<std::string> timestep_spacing;
   double eta = 0.0;
+  std::optional<int64_t> clip_skip;
   std::string strength_rule = "peft";
   std::string long_prompts = "cut";
   bool enable_vae_tiling = false;
 };
 
-  std::optional<int64_t> clip_skip;
 template <typename T>
 void add_sampling_fields(FieldList<T>& f) {
   f.group("Sampling");
@@ -117,13 +122,13 @@ void add_sampling_fields(FieldList<T>& f) {
   f.add("eta", &SamplingOptions::eta, "DDIM's eta: 0 is deterministic, 1 is DDPM-like.")
       .at_least(0)
       .at_most(1);
+  add_clip_skip_field(f, &SamplingOptions::clip_skip).help +=
+      " A negative prompt is always read from the penultimate layer, as in diffusers.";
   f.add("strength_rule", &SamplingOptions::strength_rule,
         "What an adapter strength other than 1 means: peft scales the update inside direction and "
         "norm, "
         "lerp interpolates between base and merged weight.")
       .one_of({"peft", "lerp"});
-  add_clip_skip_field(f, &SamplingOptions::clip_skip).help +=
-      " A negative prompt is always read from the penultimate layer, as in diffusers.";
   f.add("long_prompts", &SamplingOptions::long_prompts,
         "Prompts over the encoder's limit: cut with a warning, or encode in chunks.")
       .one_of({"cut", "chunk"});

@@ -44,6 +44,14 @@ std::vector<AdapterArgument> arguments_of(const SampleRequest& request) {
   return arguments;
 }
 
+std::vector<EmbeddingArgument> embeddings_of(const SampleRequest& request) {
+  std::vector<EmbeddingArgument> arguments;
+  for (const std::string& text : request.embedding) {
+    arguments.push_back(parse_embedding_argument(text));
+  }
+  return arguments;
+}
+
 std::string file_name(size_t number, int64_t seed) {
   std::string digits = std::to_string(number);
   digits.insert(0, digits.size() < 5 ? 5 - digits.size() : 0, '0');
@@ -59,12 +67,16 @@ class Sampling {
         progress_(progress),
         stop_(std::move(stop)),
         log_(log_to(progress)),
-        bundle_(load_base(request, log_, resident)),
+        base_(load_base(request, log_, resident)),
+        embeddings_(embeddings_of(request), base_, log_),
+        bundle_(embeddings_.with_tokens(base_)),
         plan_(plan_generation(request, bundle_, log_)),
         adapters_(arguments_of(request), parse_strength_rule(request.strength_rule), bundle_) {}
 
   SampleReport run() {
     const auto attached = adapters_.attach();
+    const auto embedded = embeddings_.attach(bundle_);
+    warn_of_tokens();
     PromptCache prompts(bundle_, plan_, log_);
     const auto batches = static_cast<int64_t>(request_.prompt.size() * request_.seed.size());
     StepMeter meter(progress_, "sample", batches * plan_.calls());
@@ -89,6 +101,15 @@ class Sampling {
   }
 
  private:
+  void warn_of_tokens() const {
+    std::vector<std::string> texts = request_.prompt;
+    if (request_.negative_prompt) texts.push_back(*request_.negative_prompt);
+    embeddings_.warn_of_unused(texts, log_);
+    std::vector<std::string> files;
+    for (const LoadedAdapter& adapter : adapters_.adapters()) files.push_back(adapter.file);
+    embeddings_.warn_of_missing(files, texts, log_);
+  }
+
   void write(const std::vector<Image>& images, size_t row, size_t column) {
     const std::string& prompt = request_.prompt[row];
     const int64_t seed = request_.seed[column];
@@ -99,7 +120,7 @@ class Sampling {
       const SampleRequest one = request_of_one(request_, prompt, seed, index, plan_, bundle_);
       const fs::path path =
           fs::path(request_.output_dir) / file_name(report_.pictures.size(), seed);
-      write_png(path, image, picture_text(one, plan_, bundle_, adapters_));
+      write_png(path, image, picture_text(one, plan_, bundle_, adapters_, embeddings_));
       report_.pictures.push_back({path.string(), prompt, seed, index});
       PreviewEvent preview;
       preview.row = static_cast<int64_t>(row);
@@ -117,7 +138,9 @@ class Sampling {
   Progress& progress_;
   std::stop_token stop_;
   Log log_;
-  SdxlBundle bundle_;
+  SdxlBundle base_;
+  EmbeddingStack embeddings_;
+  SdxlBundle bundle_;  // the base with the embeddings' tokens
   GenerationPlan plan_;
   AdapterStack adapters_;
   SampleReport report_;

@@ -16,6 +16,7 @@ struct SampleRequest : ModelOptions, SamplingOptions {
   int64_t num_images_per_prompt = 1;
   std::optional<int64_t> image_index;     // keeps one of num_images_per_prompt; absent: all
   std::vector<std::string> adapter_path;  // FILE[:strength], applied in this order
+  std::vector<std::string> embedding;     // FILE[:token=TOK]
   std::optional<std::string> from;        // a PNG of ours: draws it again
   std::string output_dir = "samples";
 };
@@ -46,7 +47,7 @@ SampleRequest request_of_picture(const std::string& picture);
 
 // `request` with everything from the picture `request.from` but the fields named in `given` (what
 // stood on the command line or in a config file), output_dir and device; `from` is cleared. Throws
-// if an adapter file is no longer the one that the picture was drawn with.
+// if a file of an adapter or embedding is no longer the one that the picture was drawn with.
 SampleRequest with_picture(const SampleRequest& request, const std::vector<std::string>& given);
 
 }  // namespace dorabooth

@@ -13,15 +13,19 @@
 #include "pipelines/parts/base_loading.h"
 #include "pipelines/parts/batch_loss.h"
 #include "pipelines/parts/init_adapter.h"
+#include "pipelines/parts/kept_texts.h"
+#include "pipelines/parts/time_forecast.h"
+#include "pipelines/parts/token_abstractions.h"
 #include "pipelines/parts/trainer_options.h"
 #include "pipelines/parts/training_examples.h"
 #include "pipelines/parts/training_pictures.h"
 #include "pipelines/parts/training_previews.h"
+#include "pipelines/parts/training_processes.h"
 #include "pipelines/parts/training_report.h"
 #include "pipelines/parts/training_run.h"
+#include "pipelines/parts/training_step.h"
 #include "pipelines/parts/training_text.h"
 #include "pipelines/parts/training_validation.h"
-#include "src/adapter/adapter_file.h"
 #include "src/base/atomic_file.h"
 #include "src/base/error.h"
 #include "src/device/adapter_core_choice.h"
@@ -35,8 +39,13 @@ constexpr int64_t kValidationTimesteps = 8;  // of every held-out picture
 
 class Run {
  public:
-  Run(const TrainConfig& config, Progress& progress, std::stop_token stop)
-      : config_(config), progress_(progress), log_(log_to(progress)), stop_(std::move(stop)) {}
+  Run(const TrainConfig& config, Progress& progress, std::stop_token stop,
+      const ProcessEnvironment& processes)
+      : config_(config),
+        progress_(progress),
+        log_(log_to(progress)),
+        stop_(std::move(stop)),
+        processes_(processes) {}
 
   TrainReport run();
 
@@ -46,30 +55,33 @@ class Run {
   std::optional<ExampleSet> encode(const ImageFolder& folder, const std::string& stream);
   bool open_batches(const ImageFolder& instance, const ImageFolder& of_class);
   void set_steps(int64_t micro_steps);
-  bool open_validation(const ImageFolder& held_out);
+  void open_validation(const ImageFolder& held_out);
   bool is_validation_due(int64_t done) const;
   std::map<std::string, double> held_out_losses(int64_t done);
   void make_trainers();
   void open_output();
+  void open_reports();
   double untrained_loss() const;
-  void micro_step(AdapterTrainer& trainer, size_t index, const TrainingBatch& batch,
-                  const at::Tensor& prior_target, int64_t step, int64_t number);
-  void train_step(int64_t step);
-  void check_gradient(const AdapterTrainer& trainer, double norm, int64_t step) const;
-  [[noreturn]] void fail_not_finite(const std::string& what, double value, int64_t step) const;
   void report_step(int64_t step, double seconds);
+  TimeForecast time_forecast() const;
+  void tell_forecast(std::optional<double> seconds);
   void save_final();
   void checkpoint(int64_t step);
   TrainReport stopped(int64_t step);
   TrainReport run_steps();
+  double peak_rate() const { return learning_rate_of(config_, processes_.size()); }
+  // Whether some process was told to. All of them meet at the first.
+  bool is_stopped() const { return processes_.any(stop_.stop_requested()); }
   std::map<std::string, std::string> metadata() const;
 
   const TrainConfig& config_;
   Progress& progress_;
   Log log_;
   std::stop_token stop_;
+  TrainingProcesses processes_;
 
   SdxlBundle bundle_;
+  std::optional<TaughtTokens> tokens_;
   std::optional<Ddpm> schedule_;
   ObjectiveConfig objective_;
   std::optional<BatchSource> batches_;
@@ -77,7 +89,8 @@ class Run {
   std::optional<BatchLoss> batch_loss_;
   std::optional<TrainingValidation> validation_;
   Trainers trainers_;
-  std::set<const AdapterTrainer*> train_text_;  // those with adapters on a text encoder
+  std::set<const AdapterTrainer*> train_text_;  // those that change a text encoder's output
+  int64_t text_steps_ = 0;                      // after which they leave it as it is
   LrSchedule lr_;
   RunFacts facts_;
   std::optional<ResumePoint> resume_;
@@ -85,10 +98,12 @@ class Run {
   int64_t validation_interval_ = 0;  // steps
   int64_t first_step_ = 0;
 
-  std::optional<TrainingReport> reports_;
-  std::vector<double> losses_;      // of this step, one a trainer
-  std::vector<double> grad_norms_;  // the same
-  int64_t checkpoint_step_ = -1;    // of report_.checkpoint
+  TrainConfig shown_;                      // with placeholders in the validation prompts
+  std::optional<TrainingReport> reports_;  // of the first process
+  std::optional<TrainingPreviews> previews_;
+  std::optional<TrainingStep> step_;
+  double preview_seconds_ = 0.0;  // of the first validation
+  int64_t checkpoint_step_ = -1;  // of report_.checkpoint
   TrainReport report_;
 };
 
@@ -98,8 +113,13 @@ void Run::check_pictures(ImageFolder& folder) {
     folder.notes.push_back(std::move(note));
 }
 
+// Where there is a disk cache the first process fills it and the others find what they need.
 std::optional<ExampleSet> Run::encode(const ImageFolder& folder, const std::string& stream) {
-  return encode_pictures(config_, bundle_, folder, stream, progress_, stop_);
+  const bool in_turn = config_.disk_cache_dir.has_value();
+  if (in_turn && !processes_.is_first()) processes_.meet();
+  auto examples = encode_pictures(config_, bundle_, folder, stream, progress_, stop_);
+  if (in_turn && processes_.is_first()) processes_.meet();
+  return examples;
 }
 
 void Run::set_steps(int64_t micro_steps) {
@@ -108,6 +128,7 @@ void Run::set_steps(int64_t micro_steps) {
   max_steps_ = config_.max_train_steps.value_or(config_.num_train_epochs * epoch_steps);
   validation_interval_ = validation_interval(config_, epoch_steps);
   facts_.total_steps = max_steps_;
+  text_steps_ = text_steps_of(config_, max_steps_);
   facts_.adapter_metadata = metadata();
   lr_ = lr_schedule_of(config_, max_steps_);
 }
@@ -122,19 +143,25 @@ void Run::open_output() {
 
 // False if it was asked to stop. What can be wrong is found in the order of how long it takes.
 bool Run::prepare() {
-  open_device(config_.device);
+  processes_.join(config_, open_device(config_.device), log_);
+  facts_.processes = processes_.size();
   check_train_config(config_);
   ImageFolder instance = instance_pictures(config_);
   check_pictures(instance);
-  if (stop_.stop_requested()) return false;
+  if (is_stopped()) return false;
   ImageFolder held_out;
   if (config_.validation_split > 0) held_out = hold_out_pictures(config_, instance);
   set_steps(batches_per_epoch(example_request(config_, 0, "instance", instance.pictures),
-                              config_.train_batch_size));
-  open_output();
-  resume_ = find_resume_point(config_, log_);
-  make_class_pictures_apart(config_, progress_, stop_);
-  if (stop_.stop_requested()) return false;
+                              config_.train_batch_size * processes_.size()));
+  if (processes_.is_first()) open_output();
+  processes_.meet();
+  const RunForecast forecast =
+      forecast_run(config_, run_size(example_request(config_, 0, "instance", instance.pictures)));
+  log_.info(concat("forecast: ", forecast_line(forecast)));
+  refuse_what_does_not_fit(forecast);
+  resume_ = find_resume_point(config_, processes_.size(), log_);
+  if (processes_.is_first()) make_class_pictures_apart(config_, progress_, stop_);
+  if (is_stopped()) return false;
   bundle_ = load_base(model_options_of(config_), log_);
   bundle_.unet->set_gradient_checkpointing(config_.gradient_checkpointing);
   if (config_.rescale_betas_zero_snr) {
@@ -143,16 +170,17 @@ bool Run::prepare() {
   }
   schedule_.emplace(config_for_class(bundle_.scheduler, "DDPMScheduler"));
   objective_ = objective_of(config_, bundle_.scheduler.prediction_type);
+  tokens_ = teach_tokens(config_, bundle_, {&instance, &held_out}, facts_, log_);
   make_trainers();
 
   ImageFolder of_class;
   if (config_.with_prior_preservation && config_.prior_preservation_source == "pictures") {
-    make_class_pictures(config_, bundle_, progress_, stop_);
-    if (stop_.stop_requested()) return false;
+    if (processes_.is_first()) make_class_pictures(config_, bundle_, progress_, stop_);
+    if (is_stopped()) return false;
     of_class = class_pictures(config_);
     check_pictures(of_class);
   }
-  if (stop_.stop_requested()) return false;
+  if (is_stopped()) return false;
   facts_.pictures = digest_of(instance.pictures) + digest_of(of_class.pictures);
   if (!held_out.pictures.empty()) facts_.pictures += digest_of(held_out.pictures);
   if (resume_) {
@@ -160,34 +188,36 @@ bool Run::prepare() {
     first_step_ = resume_->step;
     report_.checkpoint = resume_->folder.string();
   }
-  warn_of_later_checkpoints(config_.output_dir, first_step_, log_);
+  processes_.require_same_start(facts_, first_step_, trainers_);
+  if (processes_.is_first()) warn_of_later_checkpoints(config_.output_dir, first_step_, log_);
 
   if (!open_batches(instance, of_class)) return false;
-  if (!held_out.pictures.empty() && !open_validation(held_out)) return false;
-  return true;
+  if (!held_out.pictures.empty() && processes_.is_first()) open_validation(held_out);
+  return !is_stopped();
 }
 
 bool Run::open_batches(const ImageFolder& instance, const ImageFolder& of_class) {
   auto instance_set = encode(instance, "instance");
-  if (!instance_set) return false;
+  if (is_stopped()) return false;
   std::optional<ExampleSet> class_set;
   if (!of_class.pictures.empty()) {
     class_set = encode(of_class, "class");
-    if (!class_set) return false;
+    if (is_stopped()) return false;
   }
-  const BatchOptions options = batch_options_of(config_, bundle_, schedule_->num_train_timesteps());
+  BatchOptions options = batch_options_of(config_, bundle_, schedule_->num_train_timesteps());
+  options.share = {processes_.rank(), processes_.size()};
   batches_.emplace(std::move(*instance_set), std::move(class_set), options);
   const bool cached = train_text_.size() < trainers_.size();
-  text_.emplace(bundle_, batches_->captions(), cached,
-                static_cast<size_t>(config_.text_cache_mb) << 20, log_,
-                config_.clip_skip.value_or(0));
+  text_.emplace(
+      bundle_, batches_->captions(), cached, static_cast<size_t>(config_.text_cache_mb) << 20, log_,
+      config_.clip_skip.value_or(0), cached ? text_cache_of(config_, bundle_) : std::nullopt);
   batch_loss_.emplace(bundle_, *schedule_, *text_, cached, objective_, options.prior_from_base);
   return true;
 }
 
-bool Run::open_validation(const ImageFolder& held_out) {
-  auto examples = encode(held_out, "held-out");
-  if (!examples) return false;
+void Run::open_validation(const ImageFolder& held_out) {
+  auto examples = encode_pictures(config_, bundle_, held_out, "held-out", progress_, stop_);
+  if (!examples) return;
   validation_.emplace(HeldOutLoss(std::move(*examples), static_cast<uint64_t>(config_.seed),
                                   kValidationTimesteps, bundle_.vae->config().scaling_factor),
                       bundle_, *schedule_, *text_, objective_.prediction_type,
@@ -197,7 +227,6 @@ bool Run::open_validation(const ImageFolder& held_out) {
   if (first_step_ > 0) {
     validation_->note_metrics(fs::path(config_.output_dir) / "metrics.jsonl");
   }
-  return true;
 }
 
 bool Run::is_validation_due(int64_t done) const {
@@ -219,19 +248,24 @@ std::map<std::string, double> Run::held_out_losses(int64_t done) {
 void Run::make_trainers() {
   const AdapterCore& core = adapter_core(bundle_.device);
   const LinearLayers layers = bundle_.linear_layers();
+  LinearLayers trained = layers;
+  std::erase_if(trained, [&](const auto& layer) {
+    return !trains_component(config_, layer.first.substr(0, layer.first.find('.')));
+  });
   for (NamedSpec& named : adapter_specs(config_)) {
     AdapterSet set =
-        AdapterSet::create(named.spec, layers, static_cast<uint64_t>(config_.seed), core);
+        AdapterSet::create(named.spec, trained, static_cast<uint64_t>(config_.seed), core);
     require_unet_blocks(config_, set);
     if (config_.init_adapter) begin_as(set, layers, *config_.init_adapter, core, log_);
-    trainers_.push_back(
-        std::make_unique<AdapterTrainer>(named.name, std::move(set), trainer_options_of(config_)));
+    std::optional<LearnedTokens> tokens;
+    if (tokens_) tokens = {tokens_->first_rows, &bundle_};
+    trainers_.push_back(std::make_unique<AdapterTrainer>(
+        named.name, std::move(set), trainer_options_of(config_, processes_.size()),
+        std::move(tokens)));
     const AdapterTrainer& trainer = *trainers_.back();
     int64_t count = 0;
-    for (const AdapterParameter& parameter : trainer.set().parameters()) {
-      count += parameter.value.numel();
-      if (parameter.module.starts_with("text_encoder")) train_text_.insert(&trainer);
-    }
+    for (const AdapterParameter& parameter : trainer.parameters()) count += parameter.value.numel();
+    if (trainer.changes_text()) train_text_.insert(&trainer);
     log_.info(concat(named.name, ": ", trainer.set().size(), " modules, ", count,
                      " trainable parameters"));
     if (config_.train_text_encoder && !train_text_.contains(&trainer)) {
@@ -239,11 +273,12 @@ void Run::make_trainers() {
                           " name none of the text encoders, so they stay as they are"));
     }
   }
-  if (config_.optimizer == "prodigy" && learning_rate_of(config_) < 0.1) {
-    log_.warning(concat("learning_rate ", learning_rate_of(config_),
+  if (config_.optimizer == "prodigy" && peak_rate() < 0.1) {
+    log_.warning(concat("learning_rate ", peak_rate(),
                         " is too low for prodigy, which multiplies it by its own estimate: 1 is "
                         "usual"));
   }
+  if (!processes_.is_first()) return;
   const int64_t checkpoints = std::min(max_steps_ / config_.checkpointing_steps + 1,
                                        config_.checkpoints_total_limit.value_or(max_steps_) + 1);
   require_disk_space(config_.output_dir,
@@ -265,60 +300,16 @@ double Run::untrained_loss() const {
   return sum / static_cast<double>(count);
 }
 
-void Run::fail_not_finite(const std::string& what, double value, int64_t step) const {
-  fail(what, " is ", value, " in step ", step + 1, ": the run ends");
-}
-
-// `number` counts micro-steps from the start of the run: it selects the dropout masks.
-void Run::micro_step(AdapterTrainer& trainer, size_t index, const TrainingBatch& batch,
-                     const at::Tensor& prior_target, int64_t step, int64_t number) {
-  trainer.set().set_training(true, static_cast<uint64_t>(number), 0);
-  const AttachScope scope = trainer.set().attach();
-  const at::Tensor loss = batch_loss_->of(batch, train_text_.contains(&trainer), prior_target);
-  if (!loss.defined()) return;  // a short batch has no rows for this process
-  const double value = loss.item<double>();
-  if (!std::isfinite(value)) fail_not_finite("the loss of " + trainer.name(), value, step);
-  const auto accumulation = static_cast<double>(config_.gradient_accumulation_steps);
-  losses_[index] += value / accumulation;
-  trainer.accumulate(loss, 1.0 / accumulation);
-}
-
-void Run::train_step(int64_t step) {
-  losses_.assign(trainers_.size(), 0.0);
-  grad_norms_.assign(trainers_.size(), 0.0);
-  const int64_t accumulation = config_.gradient_accumulation_steps;
-  for (int64_t micro = 0; micro < accumulation; ++micro) {
-    const int64_t number = step * accumulation + micro;
-    const TrainingBatch batch = batches_->batch(number);
-    const at::Tensor prior_target = batch_loss_->prior_target(batch);
-    for (size_t i = 0; i < trainers_.size(); ++i) {
-      micro_step(*trainers_[i], i, batch, prior_target, step, number);
-    }
-  }
-  for (size_t i = 0; i < trainers_.size(); ++i) {
-    grad_norms_[i] = trainers_[i]->step(lr_.factor(step, learning_rate_of(config_)));
-    check_gradient(*trainers_[i], grad_norms_[i], step);
-  }
-}
-
-void Run::check_gradient(const AdapterTrainer& trainer, double norm, int64_t step) const {
-  if (std::isfinite(norm)) return;
-  if (config_.mixed_precision != "fp16" || trainer.loss_scale() < 1.0) {
-    fail_not_finite("the gradient norm of " + trainer.name(), norm, step);
-  }
-  log_.info(concat("step ", step + 1, ": the gradient of ", trainer.name(),
-                   " overflowed fp16 and is left out; the loss scale is now ",
-                   trainer.loss_scale()));
-}
-
 void Run::report_step(int64_t step, double seconds) {
+  if (!processes_.is_first()) return;
   StepFacts facts;
   facts.done = step + 1;
-  facts.lr = learning_rate_of(config_) * lr_.factor(step, learning_rate_of(config_));
+  facts.lr = peak_rate() * lr_.factor(step, peak_rate());
   facts.seconds = seconds;
-  facts.pictures = config_.train_batch_size * config_.gradient_accumulation_steps;
-  facts.losses = losses_;
-  facts.grad_norms = grad_norms_;
+  facts.pictures =
+      config_.train_batch_size * processes_.size() * config_.gradient_accumulation_steps;
+  facts.losses = step_->losses();
+  facts.grad_norms = step_->grad_norms();
   const auto held_out = held_out_losses(facts.done);
   if (!held_out.empty()) facts.further["validation_loss"] = held_out;
   if (is_validation_due(facts.done)) {
@@ -343,9 +334,13 @@ std::map<std::string, std::string> Run::metadata() const {
 
 void Run::checkpoint(int64_t step) {
   if (checkpoint_step_ == step) return;
-  reports_->sync();
-  facts_.adapter_metadata["ss_steps"] = std::to_string(step);
-  report_.checkpoint = write_checkpoint(config_, step, trainers_, facts_).string();
+  if (processes_.is_first()) {
+    reports_->sync();
+    facts_.adapter_metadata["ss_steps"] = std::to_string(step);
+    write_checkpoint(config_, step, trainers_, facts_);
+  }
+  processes_.meet();
+  report_.checkpoint = checkpoint_path(config_, step).string();
   checkpoint_step_ = step;
   progress_.on(SavedEvent{report_.checkpoint});
 }
@@ -355,12 +350,13 @@ void Run::save_final() {
   for (size_t i = 0; i < trainers_.size(); ++i) {
     AdapterTrainer& trainer = *trainers_[i];
     const AdapterTrainer::Averages averages(trainer);
-    const fs::path path =
-        adapter_folder(config_.output_dir, trainers_, trainer) / "pytorch_lora_weights.safetensors";
-    write_adapter_file(path, trainer.set().spec(), trainer.set().tensors(),
-                       facts_.adapter_metadata);
-    report_.adapters.push_back({trainer.name(), path.string(), losses_.empty() ? 0.0 : losses_[i]});
-    progress_.on(SavedEvent{path.string()});
+    const TrainedFiles files =
+        write_trained(adapter_folder(config_.output_dir, trainers_, trainer), trainer, facts_);
+    report_.adapters.push_back({trainer.name(), files.adapter.string(),
+                                step_->losses().empty() ? 0.0 : step_->losses()[i],
+                                files.embedding.string()});
+    progress_.on(SavedEvent{files.adapter.string()});
+    if (!files.embedding.empty()) progress_.on(SavedEvent{files.embedding.string()});
   }
 }
 
@@ -370,6 +366,7 @@ TrainReport Run::stopped(int64_t step) {
   log_.info(
       concat("stopped after step ", step, " of ", max_steps_,
              report_.checkpoint.empty() ? "" : "; go on with --resume_from_checkpoint latest"));
+  processes_.meet();
   return report_;
 }
 
@@ -388,45 +385,98 @@ TrainReport Run::run() {
   }
 }
 
-TrainReport Run::run_steps() {
-  write_run_json(config_);
+void Run::open_reports() {
+  write_run_json(config_, processes_.size());
   std::vector<std::string> names;
   for (const auto& trainer : trainers_) names.push_back(trainer->name());
   const double untrained = untrained_loss();
   progress_.on(StartedEvent{"train", max_steps_});
   reports_.emplace(config_, names, first_step_, max_steps_, untrained, progress_);
-  report_.steps = first_step_;
-  std::optional<TrainingPreviews> previews;
   if (!config_.validation_prompt.empty()) {
-    previews.emplace(config_, bundle_, reports_->tensorboard(), progress_, stop_);
-    if (first_step_ == 0) previews->draw(trainers_, 0);
+    shown_ = tokens_ ? tokens_->words.shown(config_) : config_;
+    previews_.emplace(shown_, bundle_, reports_->tensorboard(), progress_, stop_);
+    const auto begin = std::chrono::steady_clock::now();
+    if (first_step_ == 0) previews_->draw(trainers_, 0);
+    const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
+    preview_seconds_ = seconds.count();
   }
   reports_->start_clock();
+}
+
+// Validations cost what the first one did, which drew the base's pictures too.
+TimeForecast Run::time_forecast() const {
+  const auto work = [this](int64_t step) {
+    int64_t pixels = 0;
+    for (int64_t i = 0; i < config_.gradient_accumulation_steps; ++i)
+      pixels += batches_->pixels(step * config_.gradient_accumulation_steps + i);
+    return static_cast<double>(pixels);
+  };
+  const auto validations = static_cast<double>((max_steps_ - 1) / validation_interval_ -
+                                               first_step_ / validation_interval_ + 1);
+  const auto adapters = static_cast<double>(trainers_.size());
+  const double each = preview_seconds_ * adapters / (adapters + 1);
+  return TimeForecast(first_step_, max_steps_, work, validations * each);
+}
+
+void Run::tell_forecast(std::optional<double> seconds) {
+  if (!seconds || max_steps_ - first_step_ < 3) return;
+  report_.forecast_seconds = *seconds;
+  log_.info(concat("forecast: ", max_steps_ - first_step_, " steps take about ",
+                   std::llround(std::ceil(*seconds)), " s"));
+}
+
+TrainReport Run::run_steps() {
+  report_.steps = first_step_;
+  step_.emplace(StepParts{config_, *batches_, *batch_loss_, *text_, trainers_, train_text_, lr_,
+                          processes_, stop_, log_});
+  if (processes_.is_first()) open_reports();
+  const auto seconds_since = [](std::chrono::steady_clock::time_point begin) {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  };
+  const auto start = std::chrono::steady_clock::now();
+  TimeForecast forecast = time_forecast();
+  bool stop = is_stopped();
   for (int64_t step = first_step_; step < max_steps_; ++step) {
-    if (stop_.stop_requested()) return stopped(step);
+    if (stop) return stopped(step);
     const auto begin = std::chrono::steady_clock::now();
-    train_step(step);
-    const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
+    if (step >= text_steps_) keep_texts(trainers_, *text_, log_);
+    step_->run(step);
+    const double seconds = seconds_since(begin);
     report_.steps = step + 1;
-    report_step(step, seconds.count());
+    report_step(step, seconds);
+    tell_forecast(forecast.add(step, seconds));
     const bool last = step + 1 == max_steps_;
-    if (previews && is_validation_due(step + 1)) previews->draw(trainers_, step + 1);
+    if (previews_ && is_validation_due(step + 1)) previews_->draw(trainers_, step + 1);
+    if (is_validation_due(step + 1)) processes_.meet();
     if ((step + 1) % config_.checkpointing_steps == 0 && !last) checkpoint(step + 1);
+    stop = processes_.group() ? step_->stop_agreed() : is_stopped();
   }
+  report_.seconds = seconds_since(start);
   checkpoint(report_.steps);
-  save_final();
+  if (processes_.is_first()) save_final();
   for (const auto& trainer : trainers_) {
     if (!validation_) break;
     log_.info(
         concat(trainer->name(), ": ", validation_->best_of(trainer->name(), config_.output_dir)));
   }
+  processes_.end_together(trainers_, log_);
   return report_;
 }
 
 }  // namespace
 
-TrainReport train(const TrainConfig& config, Progress& progress, std::stop_token stop) {
-  return Run(config, progress, std::move(stop)).run();
+TrainReport train(const TrainConfig& config, Progress& progress, std::stop_token stop,
+                  const ProcessEnvironment& processes) {
+  if (processes.rank == 0) return Run(config, progress, std::move(stop), processes).run();
+  const std::string label = concat("[process ", processes.rank, "] ");
+  OtherProcessProgress quiet(progress, label);
+  try {
+    return Run(config, quiet, std::move(stop), processes).run();
+  } catch (const UsageError& error) {
+    throw UsageError(label + error.what());
+  } catch (const Error& error) {
+    throw Error(label + error.what());
+  }
 }
 
 }  // namespace dorabooth

@@ -7,6 +7,7 @@
 #include "pipelines/data_options.h"
 #include "pipelines/model_options.h"
 #include "pipelines/progress.h"
+#include "src/device/process_environment.h"
 
 namespace dorabooth {
 
@@ -19,6 +20,7 @@ struct TrainConfig : ModelOptions, DataOptions {
   int64_t keep_tokens = 0;
   std::string caption_separator = ",";
   std::optional<std::string> disk_cache_dir;
+  std::optional<int64_t> memory_limit_mb;
 
   int64_t sample_batch_size = 4;
   double prior_loss_weight = 1.0;
@@ -40,7 +42,15 @@ struct TrainConfig : ModelOptions, DataOptions {
   std::string dora_norm_gradient = "detached";
   std::string init_lora_weights = "gaussian";
   std::optional<std::string> init_adapter;
+
   bool train_text_encoder = false;
+  std::optional<std::string> text_encoders;  // "both", "first" or "second"; absent: both
+  double train_text_encoder_frac = 1.0;
+  bool train_text_encoder_ti = false;
+  double train_text_encoder_ti_frac = 0.5;
+  std::vector<std::string> token_abstraction;             // absent: TOK
+  std::optional<int64_t> num_new_tokens_per_abstraction;  // absent: 2
+  std::optional<std::string> initializer_concept;
 
   int64_t seed = 0;
   int64_t train_batch_size = 4;
@@ -121,17 +131,26 @@ struct TrainedAdapter {
   std::string name;  // "lora", "dora", or the kind with a number where one occurs twice
   std::string path;  // pytorch_lora_weights.safetensors
   double last_loss = 0.0;
+  std::string embedding = {};  // <name of OUT>_emb.safetensors beside it; "" without new tokens
 };
 
 struct TrainReport {
   std::vector<TrainedAdapter> adapters;
   int64_t steps = 0;  // optimizer steps done
   bool stopped = false;
-  bool diverged = false;   // loss over ten times its start for 20 steps
+  bool diverged = false;  // loss over ten times its start for 20 steps
+  // Of the steps of this process, previews included: as forecast after the second, and as it was.
+  double forecast_seconds = 0.0;  // 0: fewer than three steps
+  double seconds = 0.0;
   std::string checkpoint;  // the last one written, "" if none
 };
 
-// Writes OUT/run.json, metrics.jsonl, checkpoint-N/, samples/, and the adapters.
+// As one of the processes that `processes` speaks of (src/device/process_environment.h): each has
+// its rows of every batch, the first one alone writes, draws and reports. Settings are the same in
+// all of them.
+//
+// Writes OUT/run.json, metrics.jsonl, checkpoint-N/, samples/, and the adapters, with
+// train_text_encoder_ti each with its embeddings beside it.
 //
 // Validation is after every validation_steps and the last step. Pictures of each validation_prompt
 // at each seed are drawn then, and before the first step: the base's go once to
@@ -140,6 +159,7 @@ struct TrainReport {
 // number stands in the names: NAME-2-SEED.png. A PreviewEvent has a row a prompt and seed, column 0
 // for the base, whose pictures come with the first validation of this process, and one for each
 // adapter.
-TrainReport train(const TrainConfig& config, Progress& progress, std::stop_token stop);
+TrainReport train(const TrainConfig& config, Progress& progress, std::stop_token stop,
+                  const ProcessEnvironment& processes = {});
 
 }  // namespace dorabooth

@@ -23,6 +23,10 @@ void add_data_fields(FieldList<TrainConfig>& f) {
         "Folder that keeps latents and text embeddings from run to run, and out of memory. They "
         "are found by their contents' hashes, so that none is used for another picture, prompt or "
         "base.");
+  f.add("memory_limit_mb", &TrainConfig::memory_limit_mb,
+        "Memory that the run may use: a run that is forecast to need more is refused, with the "
+        "smallest change that fits. Absent: what the device has.")
+      .at_least(1);
   f.group("Buckets");
   add_bucket_fields(f);
   f.group("Masks");
@@ -81,8 +85,38 @@ void add_adapter_fields(FieldList<TrainConfig>& f) {
   f.add("init_adapter", &TrainConfig::init_adapter,
         "A LoRA or DoRA file, of any tool whose spelling is known, that the run begins as. A DoRA "
         "may begin as a LoRA.");
+}
+
+void add_text_fields(FieldList<TrainConfig>& f) {
+  f.group("Text encoders");
   f.add("train_text_encoder", &TrainConfig::train_text_encoder,
-        "Adapters on both text encoders too.");
+        "Adapters on the text encoders too.");
+  f.add("text_encoders", &TrainConfig::text_encoders,
+        "Which of them train_text_encoder means; absent: both.")
+      .one_of({"both", "first", "second"});
+  f.add(
+       "train_text_encoder_frac", &TrainConfig::train_text_encoder_frac,
+       "Share of the steps after which the text encoders' adapters stay as they are; from there on "
+       "each prompt is encoded once.")
+      .at_least(0)
+      .at_most(1);
+  f.add(
+      "train_text_encoder_ti", &TrainConfig::train_text_encoder_ti,
+      "Pivotal tuning: new tokens are learned with the adapter, whose embeddings are saved beside "
+      "it.");
+  f.add("train_text_encoder_ti_frac", &TrainConfig::train_text_encoder_ti_frac,
+        "Share of the steps after which the new tokens' embeddings stay as they are.")
+      .at_least(0)
+      .at_most(1);
+  f.add("token_abstraction", &TrainConfig::token_abstraction,
+        "Words that stand for new tokens in prompts and captions, comma-separated or repeated; "
+        "absent: TOK.");
+  f.add("num_new_tokens_per_abstraction", &TrainConfig::num_new_tokens_per_abstraction,
+        "New tokens a word, <s0>, <s1>, …; absent: 2.")
+      .at_least(1)
+      .at_most(32);
+  f.add("initializer_concept", &TrainConfig::initializer_concept,
+        "Text whose tokens the new ones begin as, as many as it has; absent: random.");
 }
 
 void add_optimization_fields(FieldList<TrainConfig>& f) {
@@ -114,11 +148,11 @@ void add_optimization_fields(FieldList<TrainConfig>& f) {
   f.add("scale_lr", &TrainConfig::scale_lr,
         "learning_rate times gradient_accumulation_steps, train_batch_size and processes.");
   f.add("text_encoder_lr", &TrainConfig::text_encoder_lr,
-        "Peak learning rate of the text encoders' adapters.")
+        "Peak learning rate of the text encoders' adapters and of new tokens' embeddings.")
       .at_least(0)
       .at_most(1000);
   f.add("text_encoder_2_lr", &TrainConfig::text_encoder_2_lr,
-        "Peak learning rate of the second text encoder's adapters; absent: text_encoder_lr.")
+        "Peak learning rate of the second text encoder's; absent: text_encoder_lr.")
       .at_least(0)
       .at_most(1000);
   f.add("learning_rate_pattern", &TrainConfig::learning_rate_pattern,
@@ -146,7 +180,7 @@ void add_optimization_fields(FieldList<TrainConfig>& f) {
         "Decoupled weight decay of the UNet's adapters.")
       .at_least(0);
   f.add("adam_weight_decay_text_encoder", &TrainConfig::adam_weight_decay_text_encoder,
-        "Decoupled weight decay of the text encoders' adapters.")
+        "Decoupled weight decay of the text encoders' adapters and of new tokens' embeddings.")
       .at_least(0);
   f.add("adam_epsilon", &TrainConfig::adam_epsilon, "Added to the root of the second moment.")
       .above(0);
@@ -295,6 +329,7 @@ const FieldList<TrainConfig>& train_fields() {
     add_clip_skip_field(f, &TrainConfig::clip_skip);
     add_data_fields(f);
     add_adapter_fields(f);
+    add_text_fields(f);
     add_optimization_fields(f);
     add_objective_fields(f);
     add_output_fields(f);

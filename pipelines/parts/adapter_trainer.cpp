@@ -8,6 +8,7 @@
 
 #include "pipelines/parts/tensor_store.h"
 #include "src/base/error.h"
+#include "src/base/hash.h"
 
 namespace dorabooth {
 
@@ -23,6 +24,21 @@ constexpr const char* kLossScale = "loss_scale";
 constexpr double kFirstLossScale = 65536.0;
 constexpr int64_t kStepsUntilGrowth = 2000;
 
+constexpr double kSpreadPower = 0.1;
+constexpr double kSmallestSpread = 1e-30;  // of rows that are all alike, which stay so
+
+bool is_of_text(const AdapterParameter& parameter) {
+  return parameter.module.starts_with("text_encoder");
+}
+
+// Copies that are leaves.
+TokenEmbeddings trainable(const TokenEmbeddings& rows) {
+  const auto leaf = [](const at::Tensor& tensor) {
+    return tensor.detach().to(at::kFloat, /*non_blocking=*/false, /*copy=*/true).requires_grad_();
+  };
+  return {leaf(rows.clip_l), leaf(rows.clip_g)};
+}
+
 double rate_of(const std::string& component, const TrainerOptions& options) {
   if (component == "unet") return options.learning_rate;
   const bool second = component == "text_encoder_2";
@@ -31,9 +47,10 @@ double rate_of(const std::string& component, const TrainerOptions& options) {
 }
 
 // One group a component, and further ones where a pattern or LoRA+ gives another rate.
-std::vector<ParameterGroup> groups_of(const AdapterSet& set, const TrainerOptions& options) {
+std::vector<ParameterGroup> groups_of(const std::vector<AdapterParameter>& parameters,
+                                      const TrainerOptions& options) {
   std::map<std::pair<std::string, double>, ParameterGroup> groups;
-  for (const AdapterParameter& parameter : set.parameters()) {
+  for (const AdapterParameter& parameter : parameters) {
     const std::string component = parameter.module.substr(0, parameter.module.find('.'));
     double factor = pattern_value(options.learning_rate_pattern, parameter.module, 1.0,
                                   "learning_rate_pattern");
@@ -54,8 +71,9 @@ std::vector<ParameterGroup> groups_of(const AdapterSet& set, const TrainerOption
   return result;
 }
 
-std::unique_ptr<Optimizer> make_optimizer(const AdapterSet& set, const TrainerOptions& options) {
-  std::vector<ParameterGroup> groups = groups_of(set, options);
+std::unique_ptr<Optimizer> make_optimizer(const std::vector<AdapterParameter>& parameters,
+                                          const TrainerOptions& options) {
+  std::vector<ParameterGroup> groups = groups_of(parameters, options);
   if (options.optimizer == "adamw") {
     const AdamWOptions adamw{options.beta1, options.beta2, options.epsilon};
     return options.use_8bit_adam ? make_adamw_8bit(std::move(groups), adamw)
@@ -78,7 +96,9 @@ std::unique_ptr<Optimizer> make_optimizer(const AdapterSet& set, const TrainerOp
     ProdigyOptions prodigy;
     prodigy.beta1 = options.beta1;
     prodigy.beta2 = options.beta2;
+    prodigy.beta3 = options.prodigy_beta3;
     prodigy.epsilon = options.epsilon;
+    prodigy.decouple = options.prodigy_decouple;
     prodigy.use_bias_correction = options.prodigy_use_bias_correction;
     prodigy.safeguard_warmup = options.prodigy_safeguard_warmup;
     return make_prodigy(std::move(groups), prodigy);
@@ -88,25 +108,96 @@ std::unique_ptr<Optimizer> make_optimizer(const AdapterSet& set, const TrainerOp
 
 }  // namespace
 
-AdapterTrainer::AdapterTrainer(std::string name, AdapterSet set, const TrainerOptions& options)
+AdapterTrainer::AdapterTrainer(std::string name, AdapterSet set, const TrainerOptions& options,
+                               std::optional<LearnedTokens> tokens)
     : name_(std::move(name)),
       set_(std::move(set)),
+      tokens_(tokens ? trainable(tokens->rows) : TokenEmbeddings()),
+      bundle_(tokens ? tokens->bundle : nullptr),
       max_grad_norm_(options.max_grad_norm),
       scales_loss_(options.scale_loss),
       loss_scale_(options.scale_loss ? kFirstLossScale : 1.0),
-      optimizer_(make_optimizer(set_, options)),
+      optimizer_(make_optimizer(parameters(), options)),
       ema_decay_(options.ema_decay) {
   if (ema_decay_) {
-    for (const AdapterParameter& parameter : set_.parameters()) {
+    for (const AdapterParameter& parameter : parameters()) {
       moving_average_.push_back(parameter.value.detach().clone());
     }
   }
+  if (bundle_) {
+    table_std_[0] = token_table_std(*bundle_->text_encoder);
+    table_std_[1] = token_table_std(*bundle_->text_encoder_2);
+  }
   set_.on_parameters_changed();
+}
+
+std::vector<AdapterParameter> AdapterTrainer::parameters() const {
+  std::vector<AdapterParameter> all = set_.parameters();
+  if (tokens_.count() == 0) return all;
+  for (const auto& [encoder, rows] :
+       {std::pair("text_encoder", tokens_.clip_l), std::pair("text_encoder_2", tokens_.clip_g)}) {
+    const std::string module = concat(encoder, ".token_embedding");
+    all.push_back({module + ".added", module, rows});
+  }
+  return all;
+}
+
+bool AdapterTrainer::changes_text() const {
+  const std::vector<AdapterParameter> all = parameters();
+  return std::any_of(all.begin(), all.end(), is_of_text);
+}
+
+AdapterTrainer::Attached AdapterTrainer::attach() {
+  return {set_.attach(), bundle_ ? tokens_.attach(*bundle_) : TokenEmbeddingScope()};
+}
+
+void AdapterTrainer::set_training(bool training, uint64_t number) {
+  set_.set_training(training, number, 0);
+  if (!text_settled_) return;
+  for (const AdapterParameter& parameter : set_.parameters()) {
+    if (is_of_text(parameter)) set_.find(parameter.module)->set_training(false, number, 0);
+  }
+}
+
+void AdapterTrainer::settle_text() {
+  at::NoGradGuard no_grad;
+  const std::vector<AdapterParameter> all = parameters();
+  for (size_t i = 0; i < all.size(); ++i) {
+    if (!is_of_text(all[i])) continue;
+    if (ema_decay_) {
+      all[i].value.detach().copy_(moving_average_[i]);
+    } else {
+      optimizer_->settle(all[i].value);
+    }
+  }
+  text_settled_ = true;
+  set_.on_parameters_changed();
+}
+
+// One factor for all rows of an encoder, on the device: the step does not wait for it.
+void AdapterTrainer::rescale_tokens() {
+  if (tokens_.count() == 0 || text_settled_) return;
+  const at::NoGradGuard no_grad;
+  const at::Tensor rows[] = {tokens_.clip_l, tokens_.clip_g};
+  for (size_t i = 0; i < 2; ++i) {
+    const at::Tensor spread = rows[i].detach().std().clamp_min(kSmallestSpread);
+    optimizer_->rescale(rows[i], at::pow(table_std_[i] / spread, kSpreadPower));
+  }
 }
 
 void AdapterTrainer::accumulate(const at::Tensor& loss, double weight) {
   const double factor = weight * loss_scale_;
   (factor == 1.0 ? loss : loss * factor).backward();
+}
+
+void AdapterTrainer::begin_sum(ProcessGroup& group, const std::vector<double>& numbers) {
+  summed_numbers_ = numbers.size();
+  sum_ = group.begin_sum(optimizer_->pack_gradients(numbers));
+}
+
+std::vector<double> AdapterTrainer::end_sum() {
+  sum_.wait();
+  return optimizer_->unpack_gradients(summed_numbers_);
 }
 
 double AdapterTrainer::step(double lr_factor) {
@@ -116,6 +207,7 @@ double AdapterTrainer::step(double lr_factor) {
   const bool usable = std::isfinite(norm);
   if (usable) {
     optimizer_->step(lr_factor);
+    rescale_tokens();
     if (ema_decay_) update_moving_average();
     set_.on_parameters_changed();
   }
@@ -136,9 +228,9 @@ void AdapterTrainer::update_moving_average() {
   at::NoGradGuard no_grad;
   const auto step = static_cast<double>(averaged_steps_++);
   const double decay = std::min(*ema_decay_, (1 + step) / (10 + step));
-  const auto parameters = set_.parameters();
-  for (size_t i = 0; i < parameters.size(); ++i) {
-    moving_average_[i].lerp_(parameters[i].value.detach(), 1 - decay);
+  const auto all = parameters();
+  for (size_t i = 0; i < all.size(); ++i) {
+    moving_average_[i].lerp_(all[i].value.detach(), 1 - decay);
   }
 }
 
@@ -147,14 +239,14 @@ void AdapterTrainer::use_averages(bool in_use) {
   if (optimizer_->averages()) {
     optimizer_->use_average(in_use);
   } else if (ema_decay_) {
-    const auto parameters = set_.parameters();
+    const auto all = parameters();
     if (in_use) {
-      for (const AdapterParameter& parameter : parameters) {
+      for (const AdapterParameter& parameter : all) {
         training_.push_back(parameter.value.detach().clone());
       }
     }
     const std::vector<at::Tensor>& values = in_use ? moving_average_ : training_;
-    for (size_t i = 0; i < parameters.size(); ++i) parameters[i].value.detach().copy_(values[i]);
+    for (size_t i = 0; i < all.size(); ++i) all[i].value.detach().copy_(values[i]);
     if (!in_use) training_.clear();
   } else {
     return;
@@ -162,16 +254,28 @@ void AdapterTrainer::use_averages(bool in_use) {
   set_.on_parameters_changed();
 }
 
+std::string AdapterTrainer::digest() const {
+  Sha256 hash;
+  const auto add = [&](const std::string& name, const at::Tensor& value) {
+    const at::Tensor bytes = value.detach().to(at::kCPU).contiguous();
+    hash.update(concat(name, " ", bytes.nbytes(), " "));
+    hash.update(bytes.const_data_ptr(), bytes.nbytes());
+  };
+  for (const AdapterParameter& parameter : parameters()) add(parameter.name, parameter.value);
+  for (const auto& [name, value] : optimizer_->state()) add(name, value);
+  return hash.hex();
+}
+
 void AdapterTrainer::save_state(const std::filesystem::path& file) const {
   std::map<std::string, at::Tensor> tensors;
-  for (const AdapterParameter& parameter : set_.parameters()) {
+  for (const AdapterParameter& parameter : parameters()) {
     tensors[kParameterPrefix + parameter.name] = parameter.value;
   }
   for (const auto& [name, value] : optimizer_->state()) tensors[kOptimizerPrefix + name] = value;
   if (ema_decay_) {
-    const auto parameters = set_.parameters();
-    for (size_t i = 0; i < parameters.size(); ++i) {
-      tensors[kAveragePrefix + parameters[i].name] = moving_average_[i];
+    const auto all = parameters();
+    for (size_t i = 0; i < all.size(); ++i) {
+      tensors[kAveragePrefix + all[i].name] = moving_average_[i];
     }
     tensors[kAveragedSteps] = at::tensor({averaged_steps_}, at::dtype(at::kLong));
   }
@@ -190,11 +294,11 @@ void AdapterTrainer::load_moving_average(const std::filesystem::path& file,
     if (node.empty()) fail(file.string(), ": no ", name);
     return node.mapped();
   };
-  const auto parameters = set_.parameters();
-  for (size_t i = 0; i < parameters.size(); ++i) {
-    const at::Tensor value = take(kAveragePrefix + parameters[i].name);
-    if (value.sizes() != parameters[i].value.sizes()) {
-      fail(file.string(), ": the average of ", parameters[i].name, " has another shape");
+  const auto all = parameters();
+  for (size_t i = 0; i < all.size(); ++i) {
+    const at::Tensor value = take(kAveragePrefix + all[i].name);
+    if (value.sizes() != all[i].value.sizes()) {
+      fail(file.string(), ": the average of ", all[i].name, " has another shape");
     }
     moving_average_[i].copy_(value);
   }
@@ -204,7 +308,7 @@ void AdapterTrainer::load_moving_average(const std::filesystem::path& file,
 void AdapterTrainer::load_state(const std::filesystem::path& file) {
   std::map<std::string, at::Tensor> tensors = read_tensors(file);
   at::NoGradGuard no_grad;
-  for (const AdapterParameter& parameter : set_.parameters()) {
+  for (const AdapterParameter& parameter : parameters()) {
     const auto found = tensors.find(kParameterPrefix + parameter.name);
     if (found == tensors.end()) fail(file.string(), ": no parameter ", parameter.name);
     if (found->second.sizes() != parameter.value.sizes()) {

@@ -8,6 +8,8 @@
 #include <string>
 
 #include "src/adapter/set.h"
+#include "src/device/process_group.h"
+#include "src/model/token_embeddings.h"
 #include "src/optimizer/optimizer.h"
 
 namespace dorabooth {
@@ -24,7 +26,9 @@ struct TrainerOptions {
   double beta1 = 0.9;
   double beta2 = 0.999;
   double epsilon = 1e-8;
-  double max_grad_norm = 1.0;  // 0: no clipping
+  double max_grad_norm = 1.0;           // 0: no clipping
+  std::optional<double> prodigy_beta3;  // absent: sqrt(beta2)
+  bool prodigy_decouple = true;
   bool prodigy_use_bias_correction = true;
   bool prodigy_safeguard_warmup = true;
   bool use_8bit_adam = false;
@@ -37,17 +41,51 @@ struct TrainerOptions {
   bool scale_loss = false;
 };
 
+// Embeddings of new tokens that train with an adapter, each trainer its own (pivotal tuning, as
+// diffusers' train_dreambooth_lora_sdxl_advanced.py): leaves in fp32 in the text encoders' groups.
+// After each step all rows of an encoder are multiplied by (std of its table / their std)^0.1, so
+// that they keep the spread of the base's own (TokenEmbeddingsHandler.retract_embeddings).
+struct LearnedTokens {
+  TokenEmbeddings rows;
+  const SdxlBundle* bundle = nullptr;  // outlives the trainer
+};
+
 class AdapterTrainer {
  public:
   // Groups by component and learning rate.
-  AdapterTrainer(std::string name, AdapterSet set, const TrainerOptions& options);
+  AdapterTrainer(std::string name, AdapterSet set, const TrainerOptions& options,
+                 std::optional<LearnedTokens> tokens = std::nullopt);
 
   const std::string& name() const { return name_; }
   AdapterSet& set() { return set_; }
   const AdapterSet& set() const { return set_; }
+  // The learned tokens' rows; empty without.
+  const TokenEmbeddings& tokens() const { return tokens_; }
+  // Everything that trains: the set's, then "text_encoder.token_embedding.added" and that of
+  // text_encoder_2.
+  std::vector<AdapterParameter> parameters() const;
+  // Whether something of it changes what a text encoder makes of a prompt.
+  bool changes_text() const;
+
+  // Adapters in their slots, rows in the text encoders, while it lives.
+  struct Attached {
+    AttachScope adapters;
+    TokenEmbeddingScope tokens;
+  };
+  Attached attach();
+  // The dropout masks of micro-step `number`; settled text encoders drop nothing.
+  void set_training(bool training, uint64_t number);
+  // From now on whatever changes the text stays as it is, at its averages where there are some. The
+  // caller sees to it that no gradient reaches it any more. Doing it again changes nothing.
+  void settle_text();
 
   // Adds the gradient of weight·loss.
   void accumulate(const at::Tensor& loss, double weight);
+  // Between processes, after the last accumulate() of a step: starts to add up their gradients and
+  // up to four numbers of the caller, in one buffer.
+  void begin_sum(ProcessGroup& group, const std::vector<double>& numbers);
+  // Waits for it; the sums of the numbers. Then comes step().
+  std::vector<double> end_sum();
   // Clips, steps with every group's rate times lr_factor, zeroes the gradients; the norm before
   // clipping. If that is not finite nothing is updated, and a scaled loss is halved from now on.
   double step(double lr_factor);
@@ -68,23 +106,32 @@ class AdapterTrainer {
     AdapterTrainer& trainer_;
   };
 
+  // Of all that trains and of the optimizer's state: equal for equal bytes.
+  std::string digest() const;
   // Parameters and optimizer state, for an exact resume.
   void save_state(const std::filesystem::path& file) const;
   void load_state(const std::filesystem::path& file);
 
  private:
   void use_averages(bool in_use);
+  void rescale_tokens();
   void update_moving_average();
   void load_moving_average(const std::filesystem::path& file,
                            std::map<std::string, at::Tensor>* tensors);
 
   std::string name_;
   AdapterSet set_;
+  TokenEmbeddings tokens_;
+  const SdxlBundle* bundle_ = nullptr;  // of the tokens
+  double table_std_[2] = {0.0, 0.0};    // of text_encoder's and text_encoder_2's own embeddings
+  bool text_settled_ = false;
   double max_grad_norm_;
   bool scales_loss_;
   double loss_scale_ = 1.0;
   int64_t good_steps_ = 0;  // since the scale changed
   std::unique_ptr<Optimizer> optimizer_;
+  ProcessGroup::Sum sum_;  // of the gradients, under way
+  size_t summed_numbers_ = 0;
   std::optional<double> ema_decay_;
   std::vector<at::Tensor> moving_average_;  // of every parameter
   int64_t averaged_steps_ = 0;

@@ -16,8 +16,8 @@ namespace dorabooth {
 at::ScalarType dtype_of_name(const std::string& name);
 std::string name_of_dtype(at::ScalarType dtype);
 
-// The device first of all (see open_device); the VAE is fp32. Absent dtype: fp32 on a CPU, fp16 on
-// CUDA.
+// The device first of all (see open_device). Absent dtype: fp32 on a CPU, fp16 on CUDA. A VAE in
+// fp16 that overflows reads its weights again in fp32 from the base's files, and `log` is warned.
 SdxlBundle load_base(const ModelOptions& options, const Log& log,
                      const std::set<Component>& components = {kComponents.begin(),
                                                               kComponents.end()});

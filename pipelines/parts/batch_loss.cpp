@@ -5,6 +5,10 @@
 
 namespace dorabooth {
 
+namespace {
+const std::string kBase;
+}  // namespace
+
 at::Tensor BatchLoss::prior_target(const TrainingBatch& batch) const {
   if (!prior_from_base_ || batch.rows() == 0) return {};
   const at::NoGradGuard no_grad;
@@ -15,13 +19,15 @@ at::Tensor BatchLoss::prior_target(const TrainingBatch& batch) const {
                          cached_text_ ? text_.products(captions) : nullptr);
 }
 
-at::Tensor BatchLoss::of(const TrainingBatch& batch, bool live,
-                         const at::Tensor& prior_target) const {
+at::Tensor BatchLoss::of(const TrainingBatch& batch, bool live, const at::Tensor& prior_target,
+                         const std::string& adapter) const {
+  const std::string& kept = text_.keeps(adapter) ? adapter : kBase;
+
   const auto embeds = [&](const TrainingBatch& part) {
-    return live ? text_.live(part.captions) : text_.cached(part.captions);
+    return live ? text_.live(part.captions) : text_.cached(part.captions, kept);
   };
   const auto products = [&](const TrainingBatch& part) {
-    return live ? nullptr : text_.products(part.captions);
+    return live ? nullptr : text_.products(part.captions, kept);
   };
   at::Tensor total;
   if (batch.rows() > 0) {

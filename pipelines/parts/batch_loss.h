@@ -22,8 +22,10 @@ class BatchLoss {
   // What the base predicts for the class rows: the same for all adapters of a run. Nothing is
   // attached. Undefined where class rows have targets of their own.
   at::Tensor prior_target(const TrainingBatch& batch) const;
-  // By what is attached now; `live`: that changes the text too. Undefined if the batch has no rows.
-  at::Tensor of(const TrainingBatch& batch, bool live, const at::Tensor& prior_target) const;
+  // By what is attached now. `live`: that changes the text in every step; otherwise the text is the
+  // base's, or `adapter`'s where that is kept. Undefined if the batch has no rows.
+  at::Tensor of(const TrainingBatch& batch, bool live, const at::Tensor& prior_target,
+                const std::string& adapter = "") const;
 
  private:
   const SdxlBundle& bundle_;

@@ -61,6 +61,20 @@ std::string model_name(const std::string& path) {
   return last.extension() == ".safetensors" ? last.stem().string() : last.filename().string();
 }
 
+// Throws unless every file that the picture was drawn with is there and the same.
+void require_same_files(const std::string& picture, const json& files, const std::string& flag) {
+  for (const json& entry : files) {
+    const std::string file = entry.value("file", "");
+    if (!std::filesystem::exists(file)) {
+      fail(picture, ": was drawn with ", file, ", which is not there; --", flag, " names another");
+    }
+    if (sha256_of_file(file) != entry.value("sha256", "")) {
+      fail(picture, ": was drawn with another ", file, "; give --", flag,
+           " to draw it with the present one");
+    }
+  }
+}
+
 }  // namespace
 
 SampleRequest request_of_one(const SampleRequest& request, const std::string& prompt, int64_t seed,
@@ -92,11 +106,18 @@ std::string parameters_text(const SampleRequest& one, const std::string& schedul
     adapters += concat(adapters.empty() ? "" : ", ", argument.name, ": ", argument.strength);
   }
   if (!adapters.empty()) text += ", Adapters: " + in_quotes_if_needed(adapters);
+  std::string embeddings;
+  for (const std::string& embedding : one.embedding) {
+    const EmbeddingArgument argument = parse_embedding_argument(embedding);
+    const std::string stem = std::filesystem::path(argument.path).stem().string();
+    embeddings += (embeddings.empty() ? "" : ", ") + argument.token.value_or(stem);
+  }
+  if (!embeddings.empty()) text += ", Embeddings: " + in_quotes_if_needed(embeddings);
   return text + concat(", Version: dorabooth ", program_version());
 }
 
 PngText picture_text(const SampleRequest& one, const GenerationPlan& plan, const SdxlBundle& bundle,
-                     const AdapterStack& adapters) {
+                     const AdapterStack& adapters, const EmbeddingStack& embeddings) {
   const std::string model = model_name(bundle.path.string());
   json request = sample_fields().to_json(&one);
   for (const std::string& key : kOutside) request.erase(key);
@@ -104,8 +125,11 @@ PngText picture_text(const SampleRequest& one, const GenerationPlan& plan, const
   for (const LoadedAdapter& adapter : adapters.adapters()) {
     files.push_back({{"file", adapter.file}, {"sha256", adapter.sha256}});
   }
-  const json all = {{"what", "sample"}, {"version", program_version()},      {"request", request},
-                    {"model", model},   {"sampler", plan.scheduler_class()}, {"adapters", files}};
+  json all = {{"what", "sample"}, {"version", program_version()},      {"request", request},
+              {"model", model},   {"sampler", plan.scheduler_class()}, {"adapters", files}};
+  for (const LoadedEmbedding& one_file : embeddings.embeddings()) {
+    all["embeddings"].push_back({{"file", one_file.argument.path}, {"sha256", one_file.sha256}});
+  }
   return {{"parameters", parameters_text(one, plan.scheduler_class(), model)},
           {kChunk, all.dump()}};
 }
@@ -151,18 +175,10 @@ SampleRequest with_picture(const SampleRequest& request, const std::vector<std::
     fields.set(&result, field, fields.get(&request, field), "--" + field.name);
   }
   result.from.reset();
-  if (is_given("adapter_path")) return result;
-  const json adapters = picture_json(picture).at("adapters");
-  for (const json& adapter : adapters) {
-    const std::string file = adapter.value("file", "");
-    if (!std::filesystem::exists(file)) {
-      fail(picture, ": was drawn with ", file,
-           ", which is not there; --adapter_path names another adapter");
-    }
-    if (sha256_of_file(file) != adapter.value("sha256", "")) {
-      fail(picture, ": was drawn with another ", file,
-           "; give --adapter_path to draw it with the present one");
-    }
+  const json text = picture_json(picture);
+  if (!is_given("adapter_path")) require_same_files(picture, text.at("adapters"), "adapter_path");
+  if (!is_given("embedding")) {
+    require_same_files(picture, text.value("embeddings", json::array()), "embedding");
   }
   return result;
 }

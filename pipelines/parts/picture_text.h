@@ -5,6 +5,7 @@
 #include <nlohmann/json_fwd.hpp>
 
 #include "pipelines/parts/adapter_stack.h"
+#include "pipelines/parts/embedding_stack.h"
 #include "pipelines/parts/generation.h"
 #include "pipelines/sample.h"
 #include "src/imagefile/image_file.h"
@@ -18,7 +19,7 @@ SampleRequest request_of_one(const SampleRequest& request, const std::string& pr
 
 // `one` as request_of_one makes it.
 PngText picture_text(const SampleRequest& one, const GenerationPlan& plan, const SdxlBundle& bundle,
-                     const AdapterStack& adapters);
+                     const AdapterStack& adapters, const EmbeddingStack& embeddings);
 
 // A1111's text: prompt, negative prompt, and a line of settings.
 std::string parameters_text(const SampleRequest& one, const std::string& scheduler_class,

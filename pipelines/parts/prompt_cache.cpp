@@ -11,11 +11,13 @@ PromptCache::PromptCache(const SdxlBundle& bundle, const GenerationPlan& plan, c
   });
 }
 
-const Conditioning& PromptCache::get(const std::string& prompt, size_t encoders) {
+const Conditioning& PromptCache::get(const std::string& prompt, size_t encoders,
+                                     const SdxlBundle* bundle) {
   const auto key = std::pair(encoders, prompt);
   const auto found = encoded_.find(key);
   if (found != encoded_.end()) return found->second;
-  return encoded_.emplace(key, encode_conditioning(bundle_, plan_, prompt, log_)).first->second;
+  Conditioning encoded = encode_conditioning(bundle ? *bundle : bundle_, plan_, prompt, log_);
+  return encoded_.emplace(key, std::move(encoded)).first->second;
 }
 
 }  // namespace dorabooth

@@ -16,9 +16,11 @@ class PromptCache {
   // `bundle` and `plan` outlive it. A message about a prompt is passed on once.
   PromptCache(const SdxlBundle& bundle, const GenerationPlan& plan, const Log& log);
 
-  // `encoders` numbers the state of the text encoders, 0 for the base's own; the adapters of that
-  // state are attached.
-  const Conditioning& get(const std::string& prompt, size_t encoders = 0);
+  // `encoders` numbers the state of text encoders and tokenizers, 0 for the base's own; the
+  // adapters and embeddings of that state are attached, and `bundle` has its tokenizers (null: the
+  // base's).
+  const Conditioning& get(const std::string& prompt, size_t encoders = 0,
+                          const SdxlBundle* bundle = nullptr);
 
  private:
   const SdxlBundle& bundle_;

@@ -6,10 +6,12 @@
 #include <set>
 
 #include "pipelines/parts/checkpoint_files.h"
+#include "pipelines/parts/trainer_options.h"
 #include "pipelines/parts/training_run.h"
 #include "src/adapter/adapter_file.h"
 #include "src/base/atomic_file.h"
 #include "src/base/error.h"
+#include "src/model/embedding_file.h"
 
 namespace dorabooth {
 
@@ -129,6 +131,7 @@ bool is_free_to_change(const std::string& key) {
                                               "concepts_list",
                                               "mask_data_dir",
                                               "disk_cache_dir",
+                                              "memory_limit_mb",
                                               "prior_generation_precision",
                                               "instance_data_dir",
                                               "class_data_dir",
@@ -138,6 +141,20 @@ bool is_free_to_change(const std::string& key) {
   return names.contains(key);
 }
 
+// Those of older versions were always of one.
+int64_t processes_of(const json& environment) { return environment.value("processes", 1); }
+
+// Processes and the batch of each may change together: what is drawn depends on their product.
+void check_batch(const fs::path& folder, const json& state, const TrainConfig& config,
+                 int64_t processes) {
+  const int64_t before = processes_of(state["environment"]);
+  const int64_t rows = state["config"].value("train_batch_size", TrainConfig().train_batch_size);
+  if (before * rows == processes * config.train_batch_size) return;
+  fail("resume from ", folder.string(), ": it was trained with ", before, " x train_batch_size ",
+       rows, " rows a micro-batch (processes x rows of each), this run asks for ", processes, " x ",
+       config.train_batch_size);
+}
+
 void check_settings(const fs::path& folder, const json& then, const TrainConfig& config) {
   const json now = train_fields().to_json(&config);
   const TrainConfig untouched;
@@ -145,16 +162,15 @@ void check_settings(const fs::path& folder, const json& then, const TrainConfig&
       train_fields().to_json(&untouched);  // of fields younger than the checkpoint
   for (const auto& [key, value] : now.items()) {
     const json before = then.contains(key) ? then[key] : defaults[key];
-    if (!is_free_to_change(key) && before != value) {
+    if (key != "train_batch_size" && !is_free_to_change(key) && before != value) {
       fail("resume from ", folder.string(), ": it was trained with ", key, " = ", before.dump(),
            ", this run asks for ", value.dump());
     }
   }
 }
 
-void warn_of_environment(const fs::path& folder, const json& then, const TrainConfig& config,
+void warn_of_environment(const fs::path& folder, const json& then, const json& now,
                          const Log& log) {
-  const json now = environment_of(config);
   for (const auto& [key, value] : then.items()) {
     if (now.contains(key) && now[key] != value) {
       log.warning(concat("resume from ", folder.string(), ": ", key, " was ", value.dump(),
@@ -162,6 +178,18 @@ void warn_of_environment(const fs::path& folder, const json& then, const TrainCo
                          ", so the bits may differ from an uninterrupted run"));
     }
   }
+}
+
+// The text encoders stop at a share of the steps.
+void warn_of_text_steps(const ResumePoint& point, const TrainConfig& config, const RunFacts& facts,
+                        const Log& log) {
+  const int64_t then = text_steps_of(config, point.total_steps);
+  const int64_t now = text_steps_of(config, facts.total_steps);
+  if (then == now || point.step <= std::min(then, now)) return;
+  log.warning(concat("resume from ", point.folder.string(),
+                     ": the text encoders were to train for ", then,
+                     " steps and are now to train for ", now,
+                     ", so the result is not that of an uninterrupted run"));
 }
 
 // Later checkpoints belong to an abandoned run: they neither count nor go.
@@ -181,15 +209,38 @@ void remove_beyond_limit(const TrainConfig& config, int64_t step) {
 
 }  // namespace
 
+fs::path checkpoint_path(const TrainConfig& config, int64_t step) {
+  return fs::path(config.output_dir) / concat(kPrefix, step);
+}
+
 fs::path adapter_folder(const fs::path& output, const Trainers& trainers,
                         const AdapterTrainer& trainer) {
   return trainers.size() == 1 ? output : output / trainer.name();
 }
 
+std::string embedding_file_name(const fs::path& output) {
+  fs::path folder = fs::absolute(output).lexically_normal();
+  if (!folder.has_filename()) folder = folder.parent_path();
+  return folder.filename().string() + "_emb.safetensors";
+}
+
+TrainedFiles write_trained(const fs::path& folder, const AdapterTrainer& trainer,
+                           const RunFacts& facts) {
+  TrainedFiles files;
+  files.adapter = folder / "pytorch_lora_weights.safetensors";
+  write_adapter_file(files.adapter, trainer.set().spec(), trainer.set().tensors(),
+                     facts.adapter_metadata);
+  if (trainer.tokens().count() == 0) return files;
+  files.embedding = folder / facts.embedding_file;
+  write_embedding_file(files.embedding, {trainer.tokens(), facts.placeholders}, facts.abstractions,
+                       facts.adapter_metadata);
+  return files;
+}
+
 uint64_t checkpoint_bytes(const Trainers& trainers) {
   uint64_t numbers = 0;
   for (const auto& trainer : trainers) {
-    for (const AdapterParameter& parameter : trainer->set().parameters()) {
+    for (const AdapterParameter& parameter : trainer->parameters()) {
       numbers += static_cast<uint64_t>(parameter.value.numel());
     }
   }
@@ -215,7 +266,7 @@ void remove_unfinished_checkpoints(const fs::path& output) {
 
 fs::path write_checkpoint(const TrainConfig& config, int64_t step, const Trainers& trainers,
                           const RunFacts& facts) {
-  const fs::path folder = fs::path(config.output_dir) / concat(kPrefix, step);
+  const fs::path folder = checkpoint_path(config, step);
   fs::path temporary = folder;
   temporary += ".tmp";
   try {
@@ -224,15 +275,13 @@ fs::path write_checkpoint(const TrainConfig& config, int64_t step, const Trainer
     for (const auto& trainer : trainers) {
       trainer->save_state(temporary / state_file_of(*trainer));
       const AdapterTrainer::Averages averages(*trainer);
-      write_adapter_file(
-          adapter_folder(temporary, trainers, *trainer) / "pytorch_lora_weights.safetensors",
-          trainer->set().spec(), trainer->set().tensors(), facts.adapter_metadata);
+      write_trained(adapter_folder(temporary, trainers, *trainer), *trainer, facts);
     }
     const json state = {{"step", step},
                         {"total_steps", facts.total_steps},
                         {"pictures", facts.pictures},
                         {"config", train_fields().to_json(&config)},
-                        {"environment", environment_of(config)},
+                        {"environment", environment_of(config, facts.processes)},
                         {kFiles, list_files(temporary)}};
     write_file_atomically(temporary / kStateFile, state.dump(2) + "\n");
     publish(temporary, folder);
@@ -245,13 +294,17 @@ fs::path write_checkpoint(const TrainConfig& config, int64_t step, const Trainer
   return folder;
 }
 
-std::optional<ResumePoint> find_resume_point(const TrainConfig& config, const Log& log) {
+std::optional<ResumePoint> find_resume_point(const TrainConfig& config, int64_t processes,
+                                             const Log& log) {
   if (!config.resume_from_checkpoint) return std::nullopt;
   const std::optional<fs::path> folder = folder_to_resume(config, log);
   if (!folder) return std::nullopt;
   const json state = read_state(*folder / kStateFile);
   check_settings(*folder, state["config"], config);
-  warn_of_environment(*folder, state["environment"], config, log);
+  check_batch(*folder, state, config, processes);
+  json then = state["environment"];
+  then["processes"] = processes_of(then);
+  warn_of_environment(*folder, then, environment_of(config, processes), log);
   return ResumePoint{*folder, state["step"], state["total_steps"], state["pictures"]};
 }
 
@@ -272,6 +325,7 @@ void load_checkpoint(const ResumePoint& point, const TrainConfig& config, const 
                        " schedule follows that number, so the learning rate jumps and the result "
                        "is not that of an uninterrupted run"));
   }
+  warn_of_text_steps(point, config, facts, log);
   for (const auto& trainer : trainers) trainer->load_state(point.folder / state_file_of(*trainer));
   log.info(concat("resumed from ", point.folder.string(), " after step ", point.step));
 }

@@ -20,13 +20,32 @@ using Trainers = std::vector<std::unique_ptr<AdapterTrainer>>;
 // What a checkpoint says of its run beside the config.
 struct RunFacts {
   int64_t total_steps = 0;
+  int64_t processes = 1;
   std::string pictures;  // digest of the training pictures and captions
   std::map<std::string, std::string> adapter_metadata;
+  // Of a run that learns new tokens: the embeddings' file name, and what stands for them.
+  std::string embedding_file = {};
+  std::vector<std::string> placeholders = {};
+  std::map<std::string, std::string> abstractions = {};
 };
+
+// OUT/checkpoint-STEP.
+std::filesystem::path checkpoint_path(const TrainConfig& config, int64_t step);
 
 // Where an adapter's file goes: OUT for a single one, OUT/<name> in a twin run.
 std::filesystem::path adapter_folder(const std::filesystem::path& output, const Trainers& trainers,
                                      const AdapterTrainer& trainer);
+
+// An adapter's file in its folder, and its embeddings' beside it ("" where the run learns none).
+struct TrainedFiles {
+  std::filesystem::path adapter;
+  std::filesystem::path embedding;
+};
+TrainedFiles write_trained(const std::filesystem::path& folder, const AdapterTrainer& trainer,
+                           const RunFacts& facts);
+
+// <name of the output folder>_emb.safetensors, as the script calls it.
+std::string embedding_file_name(const std::filesystem::path& output);
 
 // Bytes of one checkpoint, for the question whether the disk has room.
 uint64_t checkpoint_bytes(const Trainers& trainers);
@@ -51,7 +70,8 @@ struct ResumePoint {
 // Empty without resume_from_checkpoint, and with a warning where "latest" finds none (as the
 // scripts do). "latest" passes over torn ones with a warning; one that is named must be whole.
 // Throws where another setting would train something else.
-std::optional<ResumePoint> find_resume_point(const TrainConfig& config, const Log& log);
+std::optional<ResumePoint> find_resume_point(const TrainConfig& config, int64_t processes,
+                                             const Log& log);
 
 // Throws if the pictures are others or the steps are already done; loads every trainer's state.
 void load_checkpoint(const ResumePoint& point, const TrainConfig& config, const RunFacts& facts,

@@ -47,6 +47,12 @@ BatchOptions batch_options_of(const TrainConfig& config, const SdxlBundle& bundl
   return options;
 }
 
+std::optional<TextCache> text_cache_of(const TrainConfig& config, const SdxlBundle& bundle) {
+  if (!config.disk_cache_dir || config.train_text_encoder_ti) return std::nullopt;
+  return TextCache(*config.disk_cache_dir, module_digest(*bundle.text_encoder, config) +
+                                               module_digest(*bundle.text_encoder_2, config));
+}
+
 std::string module_digest(const torch::nn::Module& module, const TrainConfig& config) {
   Sha256 hash;
   const nlohmann::json environment = environment_of(config);

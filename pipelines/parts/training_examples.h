@@ -7,6 +7,7 @@
 #include <string>
 
 #include "datasets/batch_source.h"
+#include "pipelines/parts/text_cache.h"
 #include "pipelines/progress.h"
 #include "pipelines/train.h"
 #include "src/model/bundle.h"
@@ -25,5 +26,8 @@ BatchOptions batch_options_of(const TrainConfig& config, const SdxlBundle& bundl
 // All that a module's outputs depend on beside its inputs: its class of numbers, its weights, and
 // how this machine computes. For names in the disk cache.
 std::string module_digest(const torch::nn::Module& module, const TrainConfig& config);
+
+// Where --disk_cache_dir keeps embeddings, if it does; new tokens' own are never kept.
+std::optional<TextCache> text_cache_of(const TrainConfig& config, const SdxlBundle& bundle);
 
 }  // namespace dorabooth

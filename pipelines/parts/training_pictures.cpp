@@ -75,6 +75,11 @@ BucketRule bucket_rule(const DataOptions& options) {
   return rule;
 }
 
+PictureSize target_of(const ExampleRequest& request, const CaptionedPicture& picture) {
+  return request.buckets ? example_size(request, probe_size(picture.path), picture.crop)
+                         : request.target;
+}
+
 }  // namespace
 
 void check_data_options(const DataOptions& options) {
@@ -153,13 +158,26 @@ ExampleRequest example_request(const DataOptions& options, uint64_t seed, const 
   return request;
 }
 
+RunSize run_size(const ExampleRequest& request) {
+  RunSize size;
+  std::set<std::string> captions;
+  for (const CaptionedPicture& picture : request.pictures) {
+    const PictureSize target = target_of(request, picture);
+    size.examples += picture.repeats;
+    captions.insert(picture.caption);
+    captions.insert(picture.alternatives.begin(), picture.alternatives.end());
+    if (int64_t{target.width} * target.height <= size.width * size.height) continue;
+    size.width = target.width;
+    size.height = target.height;
+  }
+  size.captions = static_cast<int64_t>(captions.size());
+  return size;
+}
+
 int64_t batches_per_epoch(const ExampleRequest& request, int64_t batch_size) {
   std::vector<PictureSize> sizes;
   for (const CaptionedPicture& picture : request.pictures) {
-    const PictureSize size = request.buckets
-                                 ? example_size(request, probe_size(picture.path), picture.crop)
-                                 : request.target;
-    sizes.insert(sizes.end(), static_cast<size_t>(picture.repeats), size);
+    sizes.insert(sizes.end(), static_cast<size_t>(picture.repeats), target_of(request, picture));
   }
   return ExampleOrder(sizes, 0, "", batch_size).batches_per_epoch();
 }

@@ -8,6 +8,7 @@
 #include "datasets/concept.h"
 #include "datasets/example_set.h"
 #include "pipelines/data_options.h"
+#include "pipelines/forecast.h"
 
 namespace dorabooth {
 
@@ -27,6 +28,9 @@ ImageFolder class_pictures(const DataOptions& options);
 // `stream` is "instance", "class" or "held-out", whose crops are central and not mirrored.
 ExampleRequest example_request(const DataOptions& options, uint64_t seed, const std::string& stream,
                                std::vector<CaptionedPicture> pictures);
+
+// What the forecast asks of the pictures.
+RunSize run_size(const ExampleRequest& request);
 
 // How many batches one pass over the pictures has, from the pictures' headers alone.
 int64_t batches_per_epoch(const ExampleRequest& request, int64_t batch_size);

@@ -149,11 +149,17 @@ json environment_of(const TrainConfig& config) {
           {"cpu_capability", at::get_cpu_capability()},  {"libtorch", TORCH_VERSION}};
 }
 
-void write_run_json(const TrainConfig& config) {
+json environment_of(const TrainConfig& config, int64_t processes) {
+  json environment = environment_of(config);
+  environment["processes"] = processes;
+  return environment;
+}
+
+void write_run_json(const TrainConfig& config, int64_t processes) {
   TrainConfig repeated = config;
   repeated.resume_from_checkpoint.reset();
   json run = train_fields().to_json(&repeated);
-  run["_environment"] = environment_of(config);
+  run["_environment"] = environment_of(config, processes);
   write_file_atomically(fs::path(config.output_dir) / "run.json", run.dump(2) + "\n");
 }
 

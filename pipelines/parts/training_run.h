@@ -33,9 +33,10 @@ LrSchedule lr_schedule_of(const TrainConfig& config, int64_t total_steps);
 
 // What bits depend on beside the config.
 nlohmann::json environment_of(const TrainConfig& config);
+nlohmann::json environment_of(const TrainConfig& config, int64_t processes);
 
 // OUT/run.json: the resolved config, and the environment under "_environment".
-void write_run_json(const TrainConfig& config);
+void write_run_json(const TrainConfig& config, int64_t processes);
 
 // Changes if a picture's bytes, a caption, a drawn crop or the order changes.
 std::string digest_of(const std::vector<CaptionedPicture>& pictures);

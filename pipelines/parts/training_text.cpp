@@ -9,20 +9,18 @@ namespace dorabooth {
 
 namespace {
 
-// Captions encoded at a time: bounds the memory whatever the number of pictures.
-constexpr int64_t kCaptionsAtATime = 16;
-
-PromptEmbeds encode_all(const SdxlBundle& bundle, const PromptTokens& tokens) {
+// One at a time: bounds the memory, and a caption's bits do not depend on the others'.
+PromptEmbeds encode_all(const SdxlBundle& bundle, const PromptTokens& tokens, int64_t clip_skip) {
   at::NoGradGuard no_grad;
   std::vector<at::Tensor> prompt_embeds;
   std::vector<at::Tensor> pooled;
-  for (int64_t first = 0; first < tokens.ids.size(0); first += kCaptionsAtATime) {
-    const int64_t last = std::min(first + kCaptionsAtATime, tokens.ids.size(0));
-    const PromptEmbeds some = encode_tokens(
+  for (int64_t row = 0; row < tokens.ids.size(0); ++row) {
+    const PromptEmbeds one = encode_tokens(
         bundle,
-        {tokens.ids.slice(0, first, last), tokens.ids_2.slice(0, first, last), tokens.windows});
-    prompt_embeds.push_back(some.prompt_embeds);
-    pooled.push_back(some.pooled);
+        {tokens.ids.slice(0, row, row + 1), tokens.ids_2.slice(0, row, row + 1), tokens.windows},
+        clip_skip);
+    prompt_embeds.push_back(one.prompt_embeds);
+    pooled.push_back(one.pooled);
   }
   return {at::cat(prompt_embeds), at::cat(pooled)};
 }
@@ -30,12 +28,50 @@ PromptEmbeds encode_all(const SdxlBundle& bundle, const PromptTokens& tokens) {
 }  // namespace
 
 TrainingText::TrainingText(const SdxlBundle& bundle, const std::vector<std::string>& captions,
-                           bool cached, size_t product_bytes, const Log& log)
+                           bool cached, size_t product_bytes, const Log& log, int64_t clip_skip,
+                           std::optional<TextCache> disk)
     : bundle_(bundle),
+      clip_skip_(clip_skip),
       tokens_(tokenize_prompts(bundle, captions, LongPrompts::kCut, log)),
-      products_(std::make_shared<nn::PromptProducts>(product_bytes)) {
+      product_bytes_(product_bytes),
+      disk_(std::move(disk)) {
   for (size_t i = 0; i < captions.size(); ++i) rows_[captions[i]] = static_cast<int64_t>(i);
-  if (cached) embeds_ = encode_all(bundle, tokens_);
+  if (cached) keep("");
+}
+
+PromptTokens TrainingText::tokens_of_row(int64_t row) const {
+  return {tokens_.ids.slice(0, row, row + 1), tokens_.ids_2.slice(0, row, row + 1),
+          tokens_.windows};
+}
+
+void TrainingText::fill_disk() {
+  for (int64_t row = 0; row < tokens_.ids.size(0); ++row) {
+    const std::filesystem::path file = disk_->file_of(tokens_of_row(row), clip_skip_);
+    if (!disk_->read(file)) disk_->write(file, encode_all(bundle_, tokens_of_row(row), clip_skip_));
+  }
+}
+
+PromptEmbeds TrainingText::from_disk(const std::vector<int64_t>& rows) const {
+  std::vector<at::Tensor> prompt_embeds;
+  std::vector<at::Tensor> pooled;
+  for (const int64_t row : rows) {
+    const std::filesystem::path file = disk_->file_of(tokens_of_row(row), clip_skip_);
+    std::optional<PromptEmbeds> one = disk_->read(file);
+    if (!one) one = encode_all(bundle_, tokens_of_row(row), clip_skip_);  // removed meanwhile
+    prompt_embeds.push_back(one->prompt_embeds.to(bundle_.device));
+    pooled.push_back(one->pooled.to(bundle_.device));
+  }
+  return {at::cat(prompt_embeds), at::cat(pooled)};
+}
+
+void TrainingText::keep(const std::string& adapter) {
+  if (disk_ && adapter.empty()) {
+    fill_disk();
+    kept_[adapter] = {{}, std::make_shared<nn::PromptProducts>(product_bytes_)};
+    return;
+  }
+  kept_[adapter] = {encode_all(bundle_, tokens_, clip_skip_),
+                    std::make_shared<nn::PromptProducts>(product_bytes_)};
 }
 
 bool TrainingText::all_known(const std::vector<std::string>& captions) const {
@@ -56,20 +92,23 @@ PromptTokens TrainingText::tokens_of(const std::vector<std::string>& captions) c
   return {tokens_.ids.index_select(0, rows), tokens_.ids_2.index_select(0, rows), tokens_.windows};
 }
 
-PromptEmbeds TrainingText::cached(const std::vector<std::string>& captions) const {
-  if (!all_known(captions)) return encode_all(bundle_, tokens_of(captions));
+PromptEmbeds TrainingText::cached(const std::vector<std::string>& captions,
+                                  const std::string& adapter) const {
+  if (!all_known(captions)) return encode_all(bundle_, tokens_of(captions), clip_skip_);
   const at::Tensor rows = at::tensor(rows_of(captions)).to(bundle_.device);
-  return {embeds_.prompt_embeds.index_select(0, rows), embeds_.pooled.index_select(0, rows)};
+  const PromptEmbeds& embeds = kept_.at(adapter).embeds;
+  if (!embeds.pooled.defined()) return from_disk(rows_of(captions));
+  return {embeds.prompt_embeds.index_select(0, rows), embeds.pooled.index_select(0, rows)};
 }
 
-std::shared_ptr<nn::ContextCache> TrainingText::products(
-    const std::vector<std::string>& captions) const {
+std::shared_ptr<nn::ContextCache> TrainingText::products(const std::vector<std::string>& captions,
+                                                         const std::string& adapter) const {
   if (!all_known(captions)) return nullptr;
-  return std::make_shared<nn::BatchProducts>(products_, rows_of(captions));
+  return std::make_shared<nn::BatchProducts>(kept_.at(adapter).products, rows_of(captions));
 }
 
 PromptEmbeds TrainingText::live(const std::vector<std::string>& captions) const {
-  return encode_tokens(bundle_, tokens_of(captions));
+  return encode_tokens(bundle_, tokens_of(captions), clip_skip_);
 }
 
 }  // namespace dorabooth

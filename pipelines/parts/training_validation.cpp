@@ -61,9 +61,9 @@ double TrainingValidation::mean(const PromptEmbeds& embeds) const {
 
 double TrainingValidation::of(AdapterTrainer& trainer, bool live) const {
   const at::NoGradGuard no_grad;
-  trainer.set().set_training(false, 0, 0);
+  trainer.set_training(false, 0);
   const AdapterTrainer::Averages averages(trainer);
-  const AttachScope scope = trainer.set().attach();
+  const AdapterTrainer::Attached scope = trainer.attach();
   return mean(live ? text_.live(loss_.captions()) : text_.cached(loss_.captions()));
 }
 

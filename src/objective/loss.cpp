@@ -95,7 +95,11 @@ TrainingLoss training_loss(const ObjectiveConfig& config, const Ddpm& ddpm,
     fail("a batch of ", prediction.size(0), " rows with ", class_rows, " class rows and ",
          timesteps.numel(), " timesteps has no loss");
   }
-  at::Tensor errors = error_by_sample(config.error, ddpm, prediction, target, timesteps);
+  at::Tensor masks = given.masks;
+  if (masks.defined() && class_rows > 0) {
+    masks = at::cat({masks, at::ones_like(masks.slice(0, 0, 1)).repeat({class_rows, 1, 1, 1})});
+  }
+  at::Tensor errors = error_by_sample(config.error, ddpm, prediction, target, timesteps, masks);
   if (config.edm) {
     const at::Tensor of_row = edm_weights(config.prediction_type, ddpm, timesteps);
     if (of_row.defined()) errors = errors * of_row.to(errors.device());

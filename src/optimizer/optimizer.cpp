@@ -107,6 +107,25 @@ void Optimizer::step(double learning_rate_factor) {
   update(learning_rate_factor);
 }
 
+const FlatParameters::Slot& Optimizer::slot_of(const at::Tensor& parameter) const {
+  for (const FlatParameters::Slot& slot : flat_.slots()) {
+    if (slot.parameter.is_same(parameter)) return slot;
+  }
+  fail("the optimizer does not train this parameter");
+}
+
+void Optimizer::rescale(const at::Tensor& parameter, const at::Tensor& factor) {
+  at::NoGradGuard no_grad;
+  const FlatParameters::Slot& slot = slot_of(parameter);
+  FlatParameters::part(flat_.values(), slot).mul_(factor);
+  on_rescaled(slot, factor);
+}
+
+void Optimizer::settle(const at::Tensor& parameter) {
+  at::NoGradGuard no_grad;
+  on_settled(slot_of(parameter));
+}
+
 std::map<std::string, at::Tensor> Optimizer::state() const {
   std::map<std::string, at::Tensor> result = {{kLayout, layout_of(flat_)}};
   for (const auto& [name, buffer] : buffers()) result[name] = buffer.detach().cpu().clone();

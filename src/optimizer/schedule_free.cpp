@@ -78,6 +78,21 @@ class ScheduleFreeAdamW : public Optimizer {
     }
   }
 
+  void on_rescaled(const FlatParameters::Slot& slot, const at::Tensor& factor) override {
+    for (const at::Tensor& buffer : {fast_, average_}) {
+      FlatParameters::part(buffer, slot).mul_(factor);
+    }
+  }
+
+  // All three sequences end where the average is.
+  void on_settled(const FlatParameters::Slot& slot) override {
+    if (!started(static_cast<size_t>(&slot - flat_.slots().data()))) return;
+    const at::Tensor average = FlatParameters::part(average_, slot);
+    for (const at::Tensor& buffer : {fast_, flat_.values()}) {
+      FlatParameters::part(buffer, slot).copy_(average);
+    }
+  }
+
   std::map<std::string, at::Tensor> buffers() const override {
     return {{"fast", fast_},
             {"average", average_},

@@ -15,6 +15,8 @@ inline SurveyedPicture surveyed(const std::string& name, int64_t width, int64_t 
   picture.height = height;
   picture.scaled_width = width;
   picture.scaled_height = height;
+  picture.bucket_width = 64;
+  picture.bucket_height = 64;
   const int64_t side = std::min(width, height);
   picture.crop = {(width - side) / 2, (height - side) / 2, side, side};
   picture.caption = "a sks dog";

@@ -26,6 +26,21 @@ TEST(DatasetView, WithoutAFolderItSaysWhatToDo) {
   EXPECT_EQ(desk.last<AskForFile>()->question.kind, FileQuestionKind::kOpenFolder);
 }
 
+TEST(DatasetView, TellsTheSizesThatPicturesAreTrainedAt) {
+  State state = dataset_state();
+  DeskHarness square(state, draw_dataset);
+  EXPECT_FALSE(contains(square.visible_text(), " sizes: "));
+  state.dataset.report->buckets = {{64, 64, 2, 1}, {128, 32, 1, 1}};
+  state.dataset.report->pictures[0].bucket_width = 128;
+  state.dataset.report->pictures[0].bucket_height = 32;
+  state.dataset.report->pictures[0].area_lost = 0.26;
+  DeskHarness desk(state, draw_dataset);
+  EXPECT_TRUE(contains(desk.visible_text(), "2 sizes: 64x64 (2), 128x32 (1)"));
+  select_picture(desk.state, "a.png");
+  EXPECT_TRUE(contains(desk.visible_text(), "Trained at 128x32; 26 % of the area is cut off."))
+      << desk.visible_text();
+}
+
 TEST(DatasetView, ReadsTheFolderOnceWhenItIsSeen) {
   State state = state_in("/home/ann");
   state.project.train.instance_data_dir = "my_dog";

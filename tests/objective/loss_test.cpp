@@ -151,6 +151,30 @@ TEST(MinSnr, CapsTheWeightOfEasyTimesteps) {
   EXPECT_THROW(min_snr_weights(snr, 0, "epsilon", SnrForm::kAddOne), Error);
 }
 
+// Two instance rows of two pixels and a class row; errors 1 and 4, 9 and 16, 25 and 36.
+TEST(TrainingLoss, MasksAndRowWeightsAreTheInstanceRowsAlone) {
+  const Ddpm ddpm = three_steps();
+  const at::Tensor prediction = at::tensor({1.0f, 2.0f, 3.0f, 4.0f, 5.0f, 6.0f}).view({3, 1, 1, 2});
+  const at::Tensor target = at::zeros_like(prediction);
+  const at::Tensor timesteps = at::tensor(std::vector<int64_t>{0, 1, 2});
+  GivenWeights given;
+  given.masks = at::tensor({1.0f, 0.0f, 0.5f, 0.25f}).view({2, 1, 1, 2});
+  given.rows = at::tensor({1.0f, 0.5f});
+  for (const char* type : {"l2", "huber"}) {
+    ObjectiveConfig config;
+    config.error.loss_type = type;
+    const TrainingLoss plain = training_loss(config, ddpm, prediction, target, timesteps, 1);
+    const TrainingLoss masked =
+        training_loss(config, ddpm, prediction, target, timesteps, 1, given);
+    EXPECT_EQ(plain.prior.item<float>(), masked.prior.item<float>());
+    if (std::string(type) != "l2") continue;
+    EXPECT_FLOAT_EQ(masked.prior.item<float>(), (25 + 36) / 2.0f);
+    const float first = (1 + 0) / 2.0f;
+    const float second = (9 * 0.5f + 16 * 0.25f) / 2.0f;
+    EXPECT_FLOAT_EQ(masked.instance.item<float>(), (first + 0.5f * second) / 2);
+  }
+}
+
 TEST(TrainingLoss, AddsTheWeightedLossOfTheClassRows) {
   ObjectiveConfig config;
   config.prior_loss_weight = 0.5;

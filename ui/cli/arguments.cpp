@@ -70,7 +70,7 @@ void refuse_unknown(const std::vector<std::string>& remaining, const FieldTable&
   if (flag == remaining.end())
     throw UsageError(concat("unexpected argument '", remaining.front(), "'"));
   const std::string name = flag->substr(0, flag->find('='));
-  std::vector<std::string> known = {"--config", "--print_config", "--json", "--help"};
+  std::vector<std::string> known = {"--config", "--print_config", "--json", "--dry_run", "--help"};
   for (const std::string& field : table.names()) known.push_back("--" + field);
   throw UsageError(concat("unknown flag ", name, did_you_mean(name, known)));
 }
@@ -176,6 +176,7 @@ ReadArguments read_arguments(const CommandText& command, const FieldTable& table
   const CLI::Option* help = app.add_flag("--help,-h");
   const CLI::Option* print_config = app.add_flag("--print_config");
   const CLI::Option* as_json = command.has_json ? app.add_flag("--json") : nullptr;
+  const CLI::Option* dry_run = command.has_dry_run ? app.add_flag("--dry_run") : nullptr;
   CLI::Option* config = add_value_option(app, "--config");
   std::vector<ParsedFlag> flags;
   for (const Field& field : table.fields()) {
@@ -188,6 +189,7 @@ ReadArguments read_arguments(const CommandText& command, const FieldTable& table
 
   ReadArguments result;
   result.json = as_json != nullptr && as_json->count() > 0;
+  result.dry_run = dry_run != nullptr && dry_run->count() > 0;
   if (help->count() > 0) {
     out << help_text(command, table, request);
     result.done = true;

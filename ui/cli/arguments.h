@@ -18,11 +18,13 @@ struct CommandText {
   bool has_json = false;     // --json prints the report as JSON
   std::string example = {};  // a whole command line, after the summary in --help
   std::vector<std::string> usual = {};  // fields that most runs set: --help shows them first
+  bool has_dry_run = false;  // --dry_run tells what would be done
 };
 
 struct ReadArguments {
   bool done = false;  // --help or --print_config was answered
   bool json = false;
+  bool dry_run = false;
   std::vector<std::string> given;  // fields that stood on the command line or in a config file
   std::vector<std::string> notes;  // on flags that were accepted and do nothing
 };

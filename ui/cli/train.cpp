@@ -4,8 +4,10 @@
 #include <nlohmann/json.hpp>
 
 #include "src/device/device.h"
+#include "src/device/process_environment.h"
 #include "ui/cli/arguments.h"
 #include "ui/cli/commands.h"
+#include "ui/cli/dry_run.h"
 #include "ui/cli/progress_line.h"
 #include "ui/cli/stop_signals.h"
 
@@ -23,7 +25,8 @@ const CommandText kText = {
     "--output_dir out/dog",
     {"pretrained_model_name_or_path", "instance_data_dir", "instance_prompt", "output_dir",
      "adapter", "rank", "learning_rate", "max_train_steps", "resolution", "train_batch_size",
-     "mixed_precision", "gradient_checkpointing", "validation_prompt"}};
+     "mixed_precision", "gradient_checkpointing", "validation_prompt"},
+    /*has_dry_run=*/true};
 
 nlohmann::json to_json(const TrainReport& report) {
   nlohmann::json adapters = nlohmann::json::array();
@@ -34,6 +37,8 @@ nlohmann::json to_json(const TrainReport& report) {
           {"steps", report.steps},
           {"stopped", report.stopped},
           {"diverged", report.diverged},
+          {"seconds", report.seconds},
+          {"forecast_seconds", report.forecast_seconds},
           {"checkpoint", report.checkpoint}};
 }
 
@@ -63,12 +68,16 @@ int train_command(const Arguments& arguments, const Streams& streams) {
   show_own_gpu(processes, config.device);
   open_device(config.device);
   const StopSignals signals;
+  if (read.dry_run) return show_dry_run(config, read, streams, signals.token());
   TrainReport report;
   {
     ProgressLine progress(streams.errors, standard_error_columns());
-    for (const std::string& note : read.notes) progress.message("note: " + note);
-    report = train(config, progress, signals.token());
+    if (processes.rank == 0) {
+      for (const std::string& note : read.notes) progress.message("note: " + note);
+    }
+    report = train(config, progress, signals.token(), processes);
   }
+  if (processes.rank > 0) return report.stopped ? 1 : 0;
   if (report.diverged)
     streams.errors << "warning: the loss grew to over ten times its start: the learning rate is "
                       "too high\n";

@@ -38,6 +38,11 @@ struct RunInspect {
 struct RunSurvey {
   SurveyRequest request;
 };
+// What the run would take, told by ForecastMade.
+struct ForecastTraining {
+  TrainConfig config;
+  std::string settings;  // the same as JSON text
+};
 
 // --- pictures of the dataset ---
 struct SavePictureEdit {
@@ -127,7 +132,7 @@ using Effect =
                  PauseJob, ResumeJob, LoadText, SaveText, ListFolder, LookAtFolder, LookAtPicture,
                  OpenFileDialog, CopyToClipboard, CloseProgram, SavePictureEdit, EnlargePicture,
                  ListCheckpoints, ReadPicture, FindDrawn, WriteComparison, CopyPicture, ReleaseBase,
-                 SetTimer>;
+                 SetTimer, ForecastTraining>;
 using Effects = std::vector<Effect>;
 
 }  // namespace dorabooth

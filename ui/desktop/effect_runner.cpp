@@ -201,6 +201,18 @@ void EffectRunner::run_pictures(const Effect& effect) {
                      }
                    });
                  },
+                 [&](const ForecastTraining& run) {
+                   if (!pipelines_.forecast) return;
+                   files_.add([this, f = pipelines_.forecast, run] {
+                     std::string text;
+                     try {
+                       text = f(run.config);
+                     } catch (const std::exception& error) {
+                       text = error.what();
+                     }
+                     mailbox_.post(TrainAction(ForecastMade{run.settings, text}));
+                   });
+                 },
                  [&](const EnlargePicture& one) {
                    files_.add([this, f = pipelines_.picture_preview, one] {
                      const auto image = std::make_shared<const Image>(f(one.path, one.side));

@@ -30,6 +30,7 @@ struct Pipelines {
   std::function<InspectReport(const InspectRequest&)> inspect;
   Pipeline<SurveyRequest, DatasetReport> survey;
   std::function<SurveyedPicture(const SurveyRequest&, const PictureEdit&)> edit_picture;
+  std::function<std::string(const TrainConfig&)> forecast;  // for people
   std::function<Image(const std::string& path, int64_t side)> picture_preview;
   std::function<SampleRequest(const std::string& picture)> request_of_picture;
   std::function<std::vector<DrawnCell>(const CompareRequest&)> drawn_cells;

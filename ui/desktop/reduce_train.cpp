@@ -99,6 +99,18 @@ Effects reduce_train(State& state, const TrainAction& action) {
                           state.train.smoothing = set.smoothing;
                           return {};
                         },
+                        [&](const AskForForecast&) -> Effects {
+                          const std::string settings = settings_text(state.project.train);
+                          if (settings == state.train.forecast_settings) return {};
+                          state.train.forecast_settings = settings;
+                          state.train.forecast.clear();
+                          return {ForecastTraining{state.project.train, settings}};
+                        },
+                        [&](const ForecastMade& made) -> Effects {
+                          if (made.settings == state.train.forecast_settings)
+                            state.train.forecast = made.text;
+                          return {};
+                        },
                         [&](const SetLogScale& set) -> Effects {
                           state.train.log_scale = set.on;
                           return {};

@@ -26,7 +26,16 @@ struct SetLogScale {
   bool on = false;
 };
 
-using TrainAction = std::variant<StartTraining, PauseTraining, ResumeTraining, StopTraining,
-                                 ContinueRun, AbandonRun, LoadPreset, SetSmoothing, SetLogScale>;
+// What the settings would take, asked for when the window shows it.
+struct AskForForecast {};
+// Of the settings in this JSON text.
+struct ForecastMade {
+  std::string settings;
+  std::string text;
+};
+
+using TrainAction =
+    std::variant<StartTraining, PauseTraining, ResumeTraining, StopTraining, ContinueRun,
+                 AbandonRun, LoadPreset, SetSmoothing, SetLogScale, AskForForecast, ForecastMade>;
 
 }  // namespace dorabooth

@@ -6,6 +6,7 @@
 #include "pipelines/compare.h"
 #include "pipelines/comparison_sheet.h"
 #include "pipelines/drawn_cells.h"
+#include "pipelines/forecast.h"
 #include "pipelines/inspect.h"
 #include "pipelines/merge.h"
 #include "pipelines/sample.h"
@@ -63,6 +64,17 @@ Pipelines desktop_pipelines() {
     return survey_dataset(request, progress, std::move(stop), cache.get());
   };
   pipelines.edit_picture = edit_picture;
+  pipelines.forecast = [](const TrainConfig& config) {
+    open_devices(config.device);
+    const RunForecast forecast = forecast_training(config);
+    std::string text = forecast_text(forecast);
+    if (!forecast.fits()) {
+      text += forecast.smallest_change.empty()
+                  ? "It does not fit, and no setting makes it fit."
+                  : "It does not fit. The smallest change that does: " + forecast.smallest_change;
+    }
+    return text;
+  };
   pipelines.picture_preview = picture_preview;
   return pipelines;
 }

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "src/base/error.h"
 #include "ui/desktop/theme.h"
 #include "ui/desktop/widgets/crop_overlay.h"
 #include "ui/desktop/widgets/job_line.h"
@@ -13,6 +14,17 @@
 namespace dorabooth {
 
 namespace {
+
+// "3 sizes: 832x1216 (5), …": how many examples of each an epoch has.
+std::string buckets_text(const DatasetReport& report) {
+  std::string text = concat(report.buckets.size(), " sizes: ");
+  for (size_t i = 0; i < report.buckets.size(); ++i) {
+    const BucketCount& bucket = report.buckets[i];
+    text +=
+        concat(i == 0 ? "" : ", ", bucket.width, "x", bucket.height, " (", bucket.examples, ")");
+  }
+  return text;
+}
 
 void draw_options(const State& state, Actions& actions) {
   const DatasetReport& report = *state.dataset.report;
@@ -28,6 +40,7 @@ void draw_options(const State& state, Actions& actions) {
   ImGui::SameLine();
   ImGui::TextDisabled("%zu of %zu", pictures_with_warnings(report), report.pictures.size());
   if (state.jobs[JobId::kDataset].active()) draw_job_line(state.jobs[JobId::kDataset]);
+  if (report.buckets.size() > 1) ImGui::TextWrapped("%s", buckets_text(report).c_str());
   for (const std::string& note : report.notes) ImGui::TextWrapped("Note: %s", note.c_str());
 }
 

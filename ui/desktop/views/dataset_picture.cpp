@@ -5,6 +5,7 @@
 #include <imgui_stdlib.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "ui/desktop/theme.h"
 #include "ui/desktop/widgets/crop_overlay.h"
@@ -14,7 +15,11 @@ namespace dorabooth {
 
 namespace {
 
-constexpr double kAspect = 1.0;  // of the training size, a square
+// Of the size that the picture is trained at.
+double aspect_of(const SurveyedPicture& picture) {
+  if (picture.bucket_width < 1 || picture.bucket_height < 1) return 1.0;
+  return static_cast<double>(picture.bucket_width) / static_cast<double>(picture.bucket_height);
+}
 
 PictureSize size_of(const SurveyedPicture& picture) {
   return {static_cast<int>(picture.width), static_cast<int>(picture.height)};
@@ -47,7 +52,7 @@ void draw_image(const State& state, const SurveyedPicture& picture, Actions& act
   }
   const CropRectangle crop = crop_of(state, picture);
   draw_crop(list, area, crop, true);
-  take(drag_crop(area, crop, size_of(picture), kAspect), actions);
+  take(drag_crop(area, crop, size_of(picture), aspect_of(picture)), actions);
   ImGui::SetCursorScreenPos(at);
   ImGui::Dummy(room);
 }
@@ -71,7 +76,7 @@ void draw_numbers(const State& state, const SurveyedPicture& picture, Actions& a
   if (number("Top", top, 0, size.height)) edit.crop = moved_crop(crop, crop.left, top, size);
   if (number("Width", width, 1, size.width)) {
     edit.crop = resized_crop(crop, CropCorner::kRightBottom, static_cast<double>(crop.left + width),
-                             static_cast<double>(crop.top), kAspect, size);
+                             static_cast<double>(crop.top), aspect_of(picture), size);
   }
   take(edit, actions);
   ImGui::BeginDisabled(!picture.drawn);
@@ -93,6 +98,9 @@ void draw_facts(const State& state, const SurveyedPicture& picture) {
                      integer(picture.width), integer(picture.height), integer(picture.scaled_width),
                      integer(picture.scaled_height), integer(crop.width), integer(crop.height),
                      integer(crop.left), integer(crop.top), crop_text(state, picture));
+  ImGui::TextWrapped("Trained at %lldx%lld; %d %% of the area is cut off.",
+                     integer(picture.bucket_width), integer(picture.bucket_height),
+                     static_cast<int>(std::lround(100 * picture.area_lost)));
 }
 
 void draw_warnings(const SurveyedPicture& picture) {
