@@ -33,7 +33,7 @@ const std::vector<ForeignFlag>& train_foreign_flags() {
       {xformers, false, kNote, "attention is LibTorch's fused one", {}},
       {"cache_latents", false, kNote, "latents are always cached", {}},
       {"dataloader_num_workers", true, kNote, "pictures are read once, before the first step", {}},
-      {"local_rank", true, kNote, "this is one process", {}},
+      {"local_rank", true, kNote, "the launcher says it in the environment (LOCAL_RANK)", {}},
 
       {"dataset_name",
        true,

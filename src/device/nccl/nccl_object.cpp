@@ -37,6 +37,7 @@ void dorabooth_nccl_backend(const dorabooth::Store& store, int rank, int size,
     options->timeout = timeout;
     *backend = c10::make_intrusive<c10d::ProcessGroupNCCL>(store, rank, size, options);
   } catch (const std::exception& error) {
-    *why_not = error.what();
+    const std::string text = error.what();
+    *why_not = text.substr(0, text.find('\n'));
   }
 }
