@@ -99,9 +99,9 @@ TEST_F(TrainingTokens, TrainingLowersTheLoss) {
   config_.text_encoder_lr = 0.0;
   config_.max_train_steps = 1;
   train_into("first", config_);
-  config_.text_encoder_lr = 0.02;
-  config_.train_batch_size = 4;
-  config_.max_train_steps = 60;
+  config_.text_encoder_lr = 0.05;
+  config_.train_batch_size = 2;
+  config_.max_train_steps = 20;
   train_into("learned", config_);
   EXPECT_LT(loss_with("learned"), 0.99 * loss_with("first"));
 }
