@@ -153,6 +153,14 @@ TEST_F(TrainingPreviewsTest, TheBasesPictureIsDrawnAgainFromItsFile) {
             read_picture(file).image.rgb_hwc);
 }
 
+// Runs, presets and projects of versions that had one prompt or none.
+TEST_F(TrainingPreviewsTest, OlderFilesNameOnePrompt) {
+  train_fields().from_json(&config_, {{"validation_prompt", "a pie"}}, "run.json");
+  EXPECT_EQ(config_.validation_prompt, std::vector<std::string>{"a pie"});
+  train_fields().from_json(&config_, {{"validation_prompt", nullptr}}, "run.json");
+  EXPECT_TRUE(config_.validation_prompt.empty());
+}
+
 TEST_F(TrainingPreviewsTest, DoNotChangeWhatIsTrained) {
   config_.lora_dropout = 0.1;
   TrainConfig plain = config_;
