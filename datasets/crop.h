@@ -62,8 +62,10 @@ CropPlan drawn_crop(PictureSize original, PictureSize target, bool flipped,
 
 // The part of the original that the plan uses, to the nearest pixel.
 CropRectangle used_part(const CropPlan& plan);
-// The share of the original's area that it does not use, 0 to 1.
+// The share of the original's area that it does not use, 0 to 1; more than kHeavyLoss is worth a
+// warning.
 double lost_area(const CropPlan& plan);
+inline constexpr double kHeavyLoss = 0.2;
 
 // `image` has the plan's original size.
 Image apply_crop(const Image& image, const CropPlan& plan);

@@ -18,8 +18,6 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr double kHeavyLoss = 0.2;  // of a picture's area
-
 ExampleRule rule_of(const SurveyRequest& request) {
   return example_request(request, static_cast<uint64_t>(request.seed), "instance", {});
 }

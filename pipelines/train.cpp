@@ -155,8 +155,10 @@ bool Run::prepare() {
                               config_.train_batch_size * processes_.size()));
   if (processes_.is_first()) open_output();
   processes_.meet();
+  const ExampleRequest examples = example_request(config_, 0, "instance", instance.pictures);
+  if (const std::string crops = heavy_crops(examples); !crops.empty()) log_.warning(crops);
   const RunForecast forecast =
-      forecast_run(config_, run_size(example_request(config_, 0, "instance", instance.pictures)));
+      forecast_run(config_, run_size(examples), processes_.on_this_machine());
   log_.info(concat("forecast: ", forecast_line(forecast)));
   refuse_what_does_not_fit(forecast);
   resume_ = find_resume_point(config_, processes_.size(), log_);

@@ -1,6 +1,7 @@
 // From settings to pictures.
 #include "pipelines/parts/training_pictures.h"
 
+#include <algorithm>
 #include <set>
 
 #include "datasets/example_order.h"
@@ -156,6 +157,24 @@ ExampleRequest example_request(const DataOptions& options, uint64_t seed, const 
   request.background = colour_from_name(options.background_color);
   request.masks = {options.alpha_mask, options.unmasked_weight};
   return request;
+}
+
+std::string heavy_crops(const ExampleRequest& request) {
+  constexpr size_t kNamed = 5;
+  std::vector<std::string> names;
+  for (const CaptionedPicture& picture : request.pictures) {
+    if (picture.crop) continue;
+    const CropPlan plan = example_plan(request, probe_size(picture.path), std::nullopt, 0);
+    if (lost_area(plan) > kHeavyLoss) names.push_back(picture.path.filename().string());
+  }
+  if (names.empty()) return "";
+  std::string list;
+  for (size_t i = 0; i < std::min(names.size(), kNamed); ++i)
+    list += (i == 0 ? "" : ", ") + names[i];
+  if (names.size() > kNamed) list += ", …";
+  return concat("more than 20 % of the area is cut off of ", names.size(), " of ",
+                request.pictures.size(), " pictures (", list, "): --dry_run shows the crops",
+                request.buckets ? "" : ", --enable_bucket keeps more");
 }
 
 RunSize run_size(const ExampleRequest& request) {

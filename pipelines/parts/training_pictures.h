@@ -29,6 +29,10 @@ ImageFolder class_pictures(const DataOptions& options);
 ExampleRequest example_request(const DataOptions& options, uint64_t seed, const std::string& stream,
                                std::vector<CaptionedPicture> pictures);
 
+// A sentence on the pictures of which more than a fifth is cut off (not by a crop that a person
+// drew); "" if there is none.
+std::string heavy_crops(const ExampleRequest& request);
+
 // What the forecast asks of the pictures.
 RunSize run_size(const ExampleRequest& request);
 

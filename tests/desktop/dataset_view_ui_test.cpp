@@ -28,8 +28,10 @@ TEST(DatasetView, WithoutAFolderItSaysWhatToDo) {
 
 TEST(DatasetView, TellsTheSizesThatPicturesAreTrainedAt) {
   State state = dataset_state();
-  DeskHarness square(state, draw_dataset);
-  EXPECT_FALSE(contains(square.visible_text(), " sizes: "));
+  {
+    DeskHarness square(state, draw_dataset);
+    EXPECT_FALSE(contains(square.visible_text(), " sizes: "));
+  }
   state.dataset.report->buckets = {{64, 64, 2, 1}, {128, 32, 1, 1}};
   state.dataset.report->pictures[0].bucket_width = 128;
   state.dataset.report->pictures[0].bucket_height = 32;

@@ -132,6 +132,21 @@ TEST_F(TrainingPictures, EveryEpochOfBucketsHasItsShortBatches) {
   EXPECT_EQ(train_into("out", config_).steps, 6);
 }
 
+TEST_F(TrainingPictures, WhatLosesMoreThanAFifthIsNamed) {
+  config_.instance_data_dir = mixed_folder();
+  config_.instance_prompt = "a sks icon";
+  config_.max_train_steps = 1;
+  train_into("square", config_);
+  ASSERT_EQ(warnings().size(), 1u);
+  EXPECT_TRUE(warnings()[0].starts_with(
+      "more than 20 % of the area is cut off of 3 of 5 pictures (a.png, b.png, c.png)"))
+      << warnings()[0];
+  use_buckets();
+  config_.max_train_steps = 1;
+  train_into("buckets", config_);
+  EXPECT_TRUE(warnings().empty());
+}
+
 TEST_F(TrainingPictures, ABlackMaskLearnsNothingAndAWhiteOneChangesNothing) {
   config_.adapter = {"lora"};
   const fs::path masks = folder_.path() / "masks";
