@@ -331,7 +331,7 @@ std::string count_text(int64_t count) {
 
 }  // namespace
 
-RunForecast forecast_run(const TrainConfig& config, const RunSize& size) {
+RunForecast forecast_run(const TrainConfig& config, const RunSize& size, int64_t sharing) {
   const Base base = read_base(config);
   const Device device = open_device(config.device);
   const bool on_cpu = device.kind == Device::Kind::kCpu;
@@ -357,6 +357,7 @@ RunForecast forecast_run(const TrainConfig& config, const RunSize& size) {
   other.disk_cache_dir = "";
   forecast.without_caches_mb = memory(other).peak_mb;
   forecast.limit_mb = static_cast<double>(memory_for_this_process(device)) / kMb;
+  if (on_cpu) forecast.limit_mb /= static_cast<double>(sharing);
   if (config.memory_limit_mb) forecast.limit_mb = static_cast<double>(*config.memory_limit_mb);
   if (forecast.limit_mb <= 0) forecast.limit_mb = INFINITY;  // not known
   if (!forecast.fits()) {

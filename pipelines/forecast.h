@@ -45,7 +45,8 @@ struct RunForecast {
   bool fits() const { return memory.peak_mb <= limit_mb; }
 };
 
-RunForecast forecast_run(const TrainConfig& config, const RunSize& size);
+// `sharing`: how many processes of the run share this machine's memory; a GPU belongs to one.
+RunForecast forecast_run(const TrainConfig& config, const RunSize& size, int64_t sharing = 1);
 // Of the config's own pictures, whose headers are read.
 RunForecast forecast_training(const TrainConfig& config);
 

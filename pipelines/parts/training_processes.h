@@ -26,6 +26,7 @@ class TrainingProcesses {
 
   int64_t rank() const { return environment_.rank; }
   int64_t size() const { return environment_.size; }
+  int64_t on_this_machine() const { return environment_.local_size; }
   bool is_first() const { return environment_.rank == 0; }
   // Null for one process.
   ProcessGroup* group() const { return group_.get(); }
