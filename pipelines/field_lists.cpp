@@ -28,8 +28,8 @@ const FieldList<SampleRequest>& sample_fields() {
           "FILE[:strength], repeatable; applied in this order.");
     f.add("embedding", &SampleRequest::embedding,
           "FILE[:token=TOK], repeatable: token embeddings (clip_l, clip_g). TOK stands for them in "
-          "prompts; without it the placeholders that the file names, such as <s0><s1>, or else its "
-          "stem.");
+          "prompts; without it what the file names (<s0><s1>, and the word of its training), or "
+          "else its stem.");
     f.add("from", &SampleRequest::from, "A picture drawn by this program: draws it again.");
     f.add("output_dir", &SampleRequest::output_dir, "Where the pictures are written.");
     add_sampling_fields(f);

@@ -17,20 +17,13 @@ namespace fs = std::filesystem;
 
 namespace {
 
+// Rows count from the file's first.
 std::vector<NewToken> tokens_of(const EmbeddingArgument& argument, const EmbeddingFile& file) {
   const std::string stem = fs::path(argument.path).stem().string();
   if (argument.token || file.placeholders.empty()) {
-    return {{argument.token.value_or(stem), file.rows.count()}};
+    return {{argument.token.value_or(stem), 0, file.rows.count()}};
   }
-  std::vector<NewToken> tokens;
-  for (const std::string& placeholder : file.placeholders) {
-    if (!tokens.empty() && tokens.back().text == placeholder) {
-      ++tokens.back().count;
-    } else {
-      tokens.push_back({placeholder, 1});
-    }
-  }
-  return tokens;
+  return file.tokens();
 }
 
 void check_width(const std::string& path, const char* name, const at::Tensor& rows,
@@ -49,7 +42,7 @@ bool any_holds(const std::vector<std::string>& texts, const std::string& token) 
 
 std::string joined_texts(const std::vector<NewToken>& tokens) {
   std::string text;
-  for (const NewToken& token : tokens) text += token.text;
+  for (const NewToken& token : tokens) text += (text.empty() ? "" : " ") + token.text;
   return text;
 }
 
@@ -60,14 +53,16 @@ EmbeddingStack::EmbeddingStack(const std::vector<EmbeddingArgument>& arguments,
   std::vector<at::Tensor> clip_l;
   std::vector<at::Tensor> clip_g;
   std::set<std::string> texts;
+  int64_t count = 0;  // rows so far
   for (const EmbeddingArgument& argument : arguments) {
     const EmbeddingFile file = read_embedding_file(argument.path, log);
     check_width(argument.path, "clip_l", file.rows.clip_l, *bundle.text_encoder);
     check_width(argument.path, "clip_g", file.rows.clip_g, *bundle.text_encoder_2);
     clip_l.push_back(file.rows.clip_l);
     clip_g.push_back(file.rows.clip_g);
-    const std::vector<NewToken> tokens = tokens_of(argument, file);
-    for (const NewToken& token : tokens) {
+    std::vector<NewToken> tokens = tokens_of(argument, file);
+    for (NewToken& token : tokens) {
+      token.first += count;
       if (!texts.insert(token.text).second) {
         fail("--embedding ", argument.path, ": another file has the token '", token.text,
              "' too; FILE:token=TOK gives it another");
@@ -76,6 +71,7 @@ EmbeddingStack::EmbeddingStack(const std::vector<EmbeddingArgument>& arguments,
     log.info(concat(argument.path, ": ", file.rows.count(), " vectors, in prompts ",
                     joined_texts(tokens)));
     embeddings_.push_back({argument, sha256_of_file(argument.path), tokens});
+    count += file.rows.count();
   }
   if (arguments.empty()) return;
   rows_ = {at::cat(clip_l).to(bundle.device), at::cat(clip_g).to(bundle.device)};
@@ -114,10 +110,10 @@ void EmbeddingStack::warn_of_missing(const std::vector<std::string>& adapters,
   for (const std::string& adapter : adapters) {
     const std::string file = embedding_beside(adapter);
     if (file.empty()) continue;
-    for (const std::string& token : read_embedding_file(file, Log()).placeholders) {
-      if (knows(token) || !any_holds(texts, token)) continue;
+    for (const NewToken& token : read_embedding_file(file, Log()).tokens()) {
+      if (knows(token.text) || !any_holds(texts, token.text)) continue;
       log.warning(
-          concat("prompts hold ", token, ", which means nothing without --embedding ", file));
+          concat("prompts hold ", token.text, ", which means nothing without --embedding ", file));
       break;
     }
   }

@@ -20,8 +20,9 @@ struct LoadedEmbedding {
 class EmbeddingStack {
  public:
   EmbeddingStack() = default;
-  // The tokens of a file: the argument's for all of its rows; else the placeholders that the file
-  // names; else its stem. Errors name the file: absent, of another kind or width, a token twice.
+  // The tokens of a file: the argument's for all of its rows; else the placeholders and words that
+  // the file names; else its stem. Errors name the file: absent, of another kind or width, a token
+  // twice.
   EmbeddingStack(const std::vector<EmbeddingArgument>& arguments, const SdxlBundle& bundle,
                  const Log& log);
 

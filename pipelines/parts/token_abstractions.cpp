@@ -102,7 +102,8 @@ void TokenAbstractions::require_in(const ImageFolder& folder) const {
 
 std::vector<NewToken> TokenAbstractions::new_tokens() const {
   std::vector<NewToken> tokens;
-  for (const std::string& placeholder : placeholders_) tokens.push_back({placeholder, 1});
+  for (const std::string& placeholder : placeholders_)
+    tokens.push_back({placeholder, static_cast<int64_t>(tokens.size()), 1});
   return tokens;
 }
 

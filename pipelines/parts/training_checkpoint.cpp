@@ -232,7 +232,7 @@ TrainedFiles write_trained(const fs::path& folder, const AdapterTrainer& trainer
                      facts.adapter_metadata);
   if (trainer.tokens().count() == 0) return files;
   files.embedding = folder / facts.embedding_file;
-  write_embedding_file(files.embedding, {trainer.tokens(), facts.placeholders}, facts.abstractions,
+  write_embedding_file(files.embedding, {trainer.tokens(), facts.placeholders, facts.abstractions},
                        facts.adapter_metadata);
   return files;
 }

@@ -19,7 +19,7 @@ namespace {
 
 constexpr const char* kHeaderKey = "dorabooth";
 constexpr const char* kPlaceholders = "placeholder_tokens";
-constexpr const char* kAbstractions = "token_abstraction";
+constexpr const char* kWords = "token_abstraction";
 const std::string kNames[] = {"clip_l", "clip_g"};
 
 // Why a file without clip_l and clip_g is none of SDXL's.
@@ -63,18 +63,36 @@ at::Tensor rows_of(const SafetensorsFile& file, const std::string& name) {
   return rows;
 }
 
-std::vector<std::string> placeholders_of(const SafetensorsFile& file, int64_t count) {
+// placeholders and words.
+void read_names(const SafetensorsFile& file, EmbeddingFile& result) {
   const auto found = file.metadata().find(kHeaderKey);
-  if (found == file.metadata().end()) return {};
+  if (found == file.metadata().end()) return;
   const json entry = json::parse(found->second, nullptr, /*allow_exceptions=*/false);
   const json names = entry.is_object() ? entry.value(kPlaceholders, json()) : json();
+  const json words = entry.is_object() ? entry.value(kWords, json::object()) : json();
   const auto is_name = [](const json& name) { return name.is_string() && name != ""; };
-  if (!names.is_array() || static_cast<int64_t>(names.size()) != count ||
-      !std::all_of(names.begin(), names.end(), is_name)) {
+  if (!names.is_array() || static_cast<int64_t>(names.size()) != result.rows.count() ||
+      !std::all_of(names.begin(), names.end(), is_name) || !words.is_object() ||
+      !std::all_of(words.begin(), words.end(), is_name)) {
     fail(file.path().string(), ": the header's entry '", kHeaderKey, "' wants ", kPlaceholders,
-         " with a name for each of ", count, " rows");
+         " with a name for each of ", result.rows.count(), " rows and ", kWords,
+         " with the placeholders of each word");
   }
-  return names.get<std::vector<std::string>>();
+  result.placeholders = names.get<std::vector<std::string>>();
+  result.words = words.get<std::map<std::string, std::string>>();
+}
+
+// The rows whose placeholders in a row are `text`; a count of 0 if there are none.
+NewToken rows_named(const std::vector<std::string>& placeholders, const std::string& text) {
+  for (size_t first = 0; first < placeholders.size(); ++first) {
+    std::string name;
+    for (size_t last = first; last < placeholders.size() && name.size() < text.size(); ++last) {
+      name += placeholders[last];
+      if (name == text)
+        return {text, static_cast<int64_t>(first), static_cast<int64_t>(last - first + 1)};
+    }
+  }
+  return {text, 0, 0};
 }
 
 void require_safetensors(const fs::path& path) {
@@ -105,20 +123,36 @@ EmbeddingFile read_embedding_file(const fs::path& path, const Log& log) {
     log.warning(concat(path.string(), ": ", entry.name,
                        ", an output embedding of OneTrainer's, is left out"));
   }
-  result.placeholders = placeholders_of(file, count);
+  read_names(file, result);
+  return result;
+}
+
+std::vector<NewToken> EmbeddingFile::tokens() const {
+  std::vector<NewToken> result;
+  for (size_t row = 0; row < placeholders.size(); ++row) {
+    if (!result.empty() && result.back().text == placeholders[row]) {
+      ++result.back().count;
+    } else {
+      result.push_back({placeholders[row], static_cast<int64_t>(row), 1});
+    }
+  }
+  for (const auto& [word, text] : words) {
+    NewToken rows_of_word = rows_named(placeholders, text);
+    if (rows_of_word.count == 0) continue;
+    rows_of_word.text = word;
+    result.push_back(rows_of_word);
+  }
   return result;
 }
 
 void write_embedding_file(const fs::path& path, const EmbeddingFile& file,
-                          const std::map<std::string, std::string>& abstractions,
                           std::map<std::string, std::string> metadata) {
   const at::Tensor tensors[] = {file.rows.clip_l.detach().to(at::kCPU, at::kFloat).contiguous(),
                                 file.rows.clip_g.detach().to(at::kCPU, at::kFloat).contiguous()};
   metadata.emplace("format", "pt");
   metadata.emplace("modelspec.sai_model_spec", "1.0.0");
   metadata.emplace("modelspec.architecture", "stable-diffusion-xl-v1-base/textual-inversion");
-  metadata[kHeaderKey] =
-      json{{kPlaceholders, file.placeholders}, {kAbstractions, abstractions}}.dump();
+  metadata[kHeaderKey] = json{{kPlaceholders, file.placeholders}, {kWords, file.words}}.dump();
   std::vector<TensorEntry> entries;
   for (size_t i = 0; i < 2; ++i) {
     if (!at::isfinite(tensors[i]).all().item<bool>()) {

@@ -1,8 +1,8 @@
 // Files of token embeddings as SDXL's tools exchange them: a safetensors file with `clip_l`
 // [count, hidden_size of text_encoder] and `clip_g` [count, hidden_size of text_encoder_2], a row a
 // vector (kohya's sdxl_train_textual_inversion.py, OneTrainer, diffusers'
-// train_dreambooth_lora_sdxl_advanced.py). Files of this program also say which placeholder each
-// row belongs to, under "dorabooth" in the header.
+// train_dreambooth_lora_sdxl_advanced.py). Files of this program also say, under "dorabooth" in the
+// header, which placeholder each row belongs to and which words stood for them in training.
 #pragma once
 
 #include <filesystem>
@@ -16,18 +16,20 @@
 namespace dorabooth {
 
 struct EmbeddingFile {
-  TokenEmbeddings rows;                   // fp32, CPU
-  std::vector<std::string> placeholders;  // one a row; empty: the file does not say
+  TokenEmbeddings rows;                           // fp32, CPU
+  std::vector<std::string> placeholders;          // one a row; empty: the file does not say
+  std::map<std::string, std::string> words = {};  // "TOK" → "<s0><s1>"
+
+  // The placeholders, one for neighbouring rows of one name, and the words.
+  std::vector<NewToken> tokens() const;
 };
 
 // Throws, saying what the file is, for embeddings of other models, adapters and pickles; warns of
 // OneTrainer's output embeddings, which are left out.
 EmbeddingFile read_embedding_file(const std::filesystem::path& path, const Log& log);
 
-// fp32. `abstractions`: what stands for the placeholders in training prompts ("TOK" → "<s0><s1>").
-// The same values give the same bytes.
+// fp32. The same values give the same bytes.
 void write_embedding_file(const std::filesystem::path& path, const EmbeddingFile& file,
-                          const std::map<std::string, std::string>& abstractions,
                           std::map<std::string, std::string> metadata);
 
 }  // namespace dorabooth

@@ -24,12 +24,13 @@ void require_text_encoders(const SdxlBundle& bundle) {
 std::shared_ptr<const Tokenizer> with_tokens(std::shared_ptr<const Tokenizer> tokenizer,
                                              const ClipTextModel& encoder,
                                              const std::vector<NewToken>& tokens) {
-  int64_t next = encoder.config().vocab_size;
+  const int64_t vocab_size = encoder.config().vocab_size;
   std::vector<Placeholder> placeholders;
   for (const NewToken& token : tokens) {
     Placeholder& placeholder = placeholders.emplace_back();
     placeholder.text = token.text;
-    for (int64_t i = 0; i < token.count; ++i) placeholder.ids.push_back(next++);
+    for (int64_t i = 0; i < token.count; ++i)
+      placeholder.ids.push_back(vocab_size + token.first + i);
   }
   return std::make_shared<PlaceholderTokenizer>(std::move(tokenizer), std::move(placeholders));
 }

@@ -12,14 +12,15 @@
 
 namespace dorabooth {
 
-// A string in prompts and the number of embeddings that stand in its place.
+// A string in prompts and the rows of embeddings that stand in its place.
 struct NewToken {
   std::string text;
+  int64_t first = 0;  // row
   int64_t count = 1;
 };
 
-// `bundle`'s tokenizers know the tokens from now on: ids from each text encoder's vocab_size on, in
-// the order given.
+// `bundle`'s tokenizers know the tokens from now on: row i has id vocab_size + i of each text
+// encoder. Several tokens may stand for one row.
 void add_tokens(SdxlBundle& bundle, const std::vector<NewToken>& tokens);
 
 // Takes embeddings out of the text encoders again when it ends.
@@ -37,7 +38,7 @@ class TokenEmbeddingScope {
   at::Tensor before_[2];
 };
 
-// The rows of the new tokens, in the order of their ids: [count, hidden_size of text_encoder] and
+// The rows of new tokens: [count, hidden_size of text_encoder] and
 // [count, hidden_size of text_encoder_2], named as their file names them.
 struct TokenEmbeddings {
   at::Tensor clip_l;

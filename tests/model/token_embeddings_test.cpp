@@ -23,7 +23,7 @@ class TokenEmbeddingsTest : public ::testing::Test {
   }
   SdxlBundle with_tokens() const {
     SdxlBundle bundle = bundle_;
-    add_tokens(bundle, {{"<s0>", 1}, {"TOK", 2}});
+    add_tokens(bundle, {{"<s0>", 0, 1}, {"TOK", 1, 2}});
     return bundle;
   }
   static PromptEmbeds encode(const SdxlBundle& bundle, const std::string& prompt) {

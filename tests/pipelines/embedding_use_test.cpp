@@ -28,7 +28,7 @@ class EmbeddingUse : public ::testing::Test {
     file.rows = random_token_embeddings(base, count, seed);
     file.placeholders = placeholders;
     if (placeholders.empty()) file.placeholders.assign(static_cast<size_t>(count), "TOK");
-    write_embedding_file(path, file, {}, {});
+    write_embedding_file(path, file, {});
     return path.string();
   }
   SampleRequest request() const {
@@ -128,7 +128,7 @@ TEST_F(EmbeddingUse, FilesThatDoNotFitAreRefused) {
   wide.rows = {at::zeros({1, 768}), at::zeros({1, 1280})};
   wide.placeholders = {"x"};
   const fs::path path = folder_.path() / "wide.safetensors";
-  write_embedding_file(path, wide, {}, {});
+  write_embedding_file(path, wide, {});
   bad.embedding = {path.string()};
   EXPECT_NE(message_of([&] { draw(bad, "wide"); }).find("of width 768"), std::string::npos);
   bad.embedding = {write("x.safetensors", 1, 1, {"<s0>"}), write("y.safetensors", 1, 2, {"<s0>"})};

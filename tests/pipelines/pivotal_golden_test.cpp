@@ -28,7 +28,8 @@ std::string golden(const char* name) {
 struct Setting {
   Setting() {
     std::vector<NewToken> tokens;
-    for (const std::string token : numbers.at("tokens")) tokens.push_back({token, 1});
+    for (const std::string token : numbers.at("tokens"))
+      tokens.push_back({token, static_cast<int64_t>(tokens.size()), 1});
     add_tokens(bundle, tokens);
   }
 

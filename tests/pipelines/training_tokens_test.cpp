@@ -210,6 +210,8 @@ TEST_F(TrainingTokens, SampleDrawsWhatThePreviewShowed) {
   const auto preview = read_picture(out() / "samples/step-4/lora-0.png").image.rgb_hwc;
   EXPECT_TRUE(drawn("with") == preview);
   EXPECT_EQ(warnings(), std::vector<std::string>());
+  request.prompt = {"a TOK icon of rabbit"};
+  EXPECT_TRUE(drawn("word") == preview) << "the word of the training prompts";
   request.prompt = {"a word icon of rabbit"};
   request.embedding[0] += ":token=word";
   EXPECT_TRUE(drawn("renamed") == preview);
