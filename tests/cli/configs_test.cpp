@@ -63,8 +63,8 @@ TEST(Configs, EstimatesFitTheCard) {
     const size_t digits = preset.name.find_first_of("0123456789");
     EXPECT_EQ(digits == std::string::npos, preset.memory_gb == 0) << preset.name;
     if (digits == std::string::npos) continue;
-    const double card = std::stod(preset.name.substr(digits));
-    EXPECT_LT(preset.memory_gb, 0.9 * card) << preset.name;
+    const double card = std::stod(preset.name.substr(digits)) * (1 << 30) / 1e9;
+    EXPECT_LT(preset.memory_gb, 0.85 * card) << preset.name;
   }
 }
 

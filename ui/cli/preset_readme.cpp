@@ -124,9 +124,8 @@ std::string preset_reason(const std::string& setting) {
 std::string presets_markdown(const std::vector<Preset>& presets) {
   std::string text =
       "\n## Presets\n\n"
-      "A preset says how to train; the base, the pictures, the prompt and the folder of results "
-      "are "
-      "given beside it:\n\n"
+      "A preset says how to train; base, pictures, prompt and folder of results are given beside "
+      "it:\n\n"
       "```\n"
       "dorabooth train --config configs/subject_sdxl_12gb.json \\\n"
       "  --pretrained_model_name_or_path sdxl-base --instance_data_dir my_dog \\\n"
@@ -139,8 +138,8 @@ std::string presets_markdown(const std::vector<Preset>& presets) {
       "thing, a style some 20 to 100 pictures in one manner.\n\n";
   text += preset_table(presets);
   text +=
-      "\nMemory is an estimate by arithmetic for 1024×1024 pictures; none of these has been run on "
-      "such a card.\n\n"
+      "\nMemory is what the forecast of `--dry_run` counts for twenty 1024×1024 pictures, with 0.7 "
+      "GB for LibTorch and the driver: an estimate, none of these has been run on such a card.\n\n"
       "What they set, where it is not the default:\n\n";
   text += setting_matrix(presets);
   text += "\nWhy:\n\n| setting | what it does | why these values |\n| --- | --- | --- |\n";

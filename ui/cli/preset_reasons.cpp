@@ -42,16 +42,15 @@ const std::vector<std::pair<std::string, std::string>>& preset_reasons() {
        "24 GB: much better results, on faces above all (diffusers' DreamBooth guide), at the "
        "default rate of 5e-6; a style needs it less."},
       {"train_batch_size",
-       "With `gradient_accumulation_steps` four pictures a step on every card."},
-      {"gradient_accumulation_steps",
-       "Four pictures a step, as in diffusers' guide, where memory holds one or two."},
+       "With `gradient_accumulation_steps` four pictures a step on SDXL, as in diffusers' guide."},
+      {"gradient_accumulation_steps", "Four pictures a step where memory holds one at a time."},
       {"max_train_steps",
        "diffusers' guides: 500 for a subject at 4 pictures a step, 1000 for a style at 3. The "
        "small "
        "base needs fewer at its higher rate."},
       {"gradient_checkpointing",
-       "Activations of 1024×1024 pictures in a few GB instead of tens, for a third more time; "
-       "diffusers and kohya recommend it for SDXL."},
+       "Activations of a 1024×1024 picture in less than a GB instead of several, for a third more "
+       "time; diffusers and kohya recommend it for SDXL. A style on 24 GB has room without."},
       {"learning_rate",
        "1e-4, the default, is both guides' for SDXL. The small base is hundreds of times smaller, "
        "and 2e-3 is what it was tried with (its model card)."},
