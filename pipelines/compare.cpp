@@ -92,7 +92,7 @@ class Comparison {
     std::vector<std::string> texts;
     for (const CompareRow& row : rows_) texts.push_back(row.prompt);
     if (request_.negative_prompt) texts.push_back(*request_.negative_prompt);
-    column.tokens.warn_of_unused(texts, log_);
+    if (!request_.embedding.empty()) column.tokens.warn_of_unused(texts, log_);
     std::vector<std::string> files;
     for (const LoadedAdapter& adapter : column.stack.adapters()) files.push_back(adapter.file);
     column.tokens.warn_of_missing(files, texts, log_);

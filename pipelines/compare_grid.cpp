@@ -46,12 +46,13 @@ int64_t checkpoint_step(const std::string& name) {
   return error == std::errc() && stop == end ? step : -1;
 }
 
-void append_columns(const CompareRequest& request, const std::string& text, bool is_checkpoint,
+void append_columns(const CompareRequest& request, const std::string& text,
                     std::vector<CompareColumn>& columns) {
   const AdapterArgument adapter = parse_named_adapter(text);
   std::vector<std::string> texts = {text};
   if (!request.sweep_strength.empty()) texts = strength_columns(adapter, request.sweep_strength);
-  const std::string beside = is_checkpoint ? embedding_beside(adapter.path) : "";
+  const bool of_a_run = fs::path(adapter.path).filename() == kWeights;
+  const std::string beside = of_a_run ? embedding_beside(adapter.path) : "";
   for (const std::string& one : texts) {
     const AdapterArgument argument = parse_named_adapter(one);
     CompareColumn& column = columns.emplace_back();
@@ -62,7 +63,7 @@ void append_columns(const CompareRequest& request, const std::string& text, bool
   }
 }
 
-// In place of those that lie beside a checkpoint.
+// In place of those that lie beside the adapter.
 void give_embeddings(const CompareRequest& request, std::vector<CompareColumn>& columns) {
   std::vector<std::string> names;
   for (const CompareColumn& column : columns) names.push_back(column.name);
@@ -97,10 +98,9 @@ std::vector<CompareRow> compare_rows(const CompareRequest& request) {
 
 std::vector<CompareColumn> compare_columns(const CompareRequest& request) {
   std::vector<CompareColumn> columns = {{kBaseColumn, kBaseColumn, {}}};
-  for (const std::string& text : request.column) append_columns(request, text, false, columns);
+  for (const std::string& text : request.column) append_columns(request, text, columns);
   for (const std::string& run : request.sweep_checkpoints) {
-    for (const std::string& text : checkpoint_columns(run))
-      append_columns(request, text, true, columns);
+    for (const std::string& text : checkpoint_columns(run)) append_columns(request, text, columns);
   }
   for (size_t i = 0; i < columns.size(); ++i) {
     for (size_t before = 0; before < i; ++before) {

@@ -23,8 +23,9 @@ struct CompareColumn {
 
 // Prompts × seeds; reads prompts_file. UsageError if there is none.
 std::vector<CompareRow> compare_rows(const CompareRequest& request);
-// The base, then each adapter, sweeps written out; reads the folders of sweep_checkpoints. A
-// checkpoint's column has the embeddings beside it, unless the request names some for it.
+// The base, then each adapter, sweeps written out; reads the folders of sweep_checkpoints. An
+// adapter where a training run wrote it has the embeddings beside it, unless the request names some
+// for its column.
 // UsageError for two columns of one name, and for an embedding of no column.
 std::vector<CompareColumn> compare_columns(const CompareRequest& request);
 

@@ -48,14 +48,14 @@ const FieldList<CompareRequest>& compare_fields() {
     f.add("prompts_file", &CompareRequest::prompts_file, "Prompts, one a line.");
     f.add("seed", &CompareRequest::seed, "Seeds, comma-separated.");
     f.add("column", &CompareRequest::column,
-          "NAME=FILE[:strength], repeatable; base always stands first.");
+          "NAME=FILE[:strength], repeatable; base always stands first. Embeddings that a training "
+          "run wrote beside the file come with it.");
     f.add("embedding", &CompareRequest::embedding,
           "[COLUMN=]FILE[:token=TOK], repeatable: token embeddings of one column, or of all.");
     f.add("sweep_strength", &CompareRequest::sweep_strength,
           "Strengths, comma-separated: each column becomes one for each of them.");
     f.add("sweep_checkpoints", &CompareRequest::sweep_checkpoints,
-          "Folder of a training run, repeatable: a column for each of its checkpoints, with the "
-          "embeddings that lie beside it.");
+          "Folder of a training run, repeatable: a column for each of its checkpoints.");
     f.add("output", &CompareRequest::output,
           "The contact sheet (.png) or a page with all pictures in it (.html); the single pictures "
           "lie beside it.");

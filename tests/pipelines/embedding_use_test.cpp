@@ -167,7 +167,7 @@ TEST_F(EmbeddingUse, ColumnsHaveTheirOwn) {
             std::string::npos);
 }
 
-TEST_F(EmbeddingUse, SweptCheckpointsHaveTheEmbeddingsBesideThem) {
+TEST_F(EmbeddingUse, WhatARunWroteHasTheEmbeddingsBesideIt) {
   const fs::path run = folder_.path() / "run";
   for (const char* checkpoint : {"checkpoint-1", "checkpoint-2"}) {
     write("run/" + std::string(checkpoint) + "/run_emb.safetensors", 1, 1, {"<s0>"});
@@ -181,6 +181,13 @@ TEST_F(EmbeddingUse, SweptCheckpointsHaveTheEmbeddingsBesideThem) {
   ASSERT_EQ(columns[2].embeddings.size(), 1u);
   EXPECT_EQ(columns[2].embeddings[0].path, (run / "checkpoint-2/run_emb.safetensors").string());
   EXPECT_EQ(cell_request(grid, columns[2]).embedding.size(), 1u);
+  const std::string adapter = (run / "checkpoint-1/pytorch_lora_weights.safetensors").string();
+  grid.sweep_checkpoints.clear();
+  grid.column = {"A=" + adapter, "B=" + adapter};
+  grid.embedding = {"B=other.safetensors"};
+  const std::vector<CompareColumn> named = compare_columns(grid);
+  EXPECT_EQ(named[1].embeddings.at(0).path, (run / "checkpoint-1/run_emb.safetensors").string());
+  EXPECT_EQ(named[2].embeddings.at(0).path, "other.safetensors");
 }
 
 }  // namespace

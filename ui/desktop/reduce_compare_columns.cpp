@@ -83,6 +83,7 @@ void take_picture(State& state, const PictureTaken& taken) {
   compare.config_dir = picture.config_dir;
   compare.prompt = picture.prompt;
   compare.seed = picture.seed;
+  compare.embedding = picture.embedding;
   for (const std::string& adapter : picture.adapter_path) show_adapter(compare.column, adapter);
   state.form(FormId::kCompare).refused.clear();
   show_window(state, WindowId::kCompare);
