@@ -62,7 +62,7 @@ TEST(ScriptCommand, OfTheGuideIsTaken) {
   EXPECT_EQ(config["use_dora"], true);
 }
 
-// examples/advanced_diffusion_training/README.md, its style, without textual inversion.
+// examples/advanced_diffusion_training/README.md, with its folder and caption column.
 TEST(ScriptCommand, OfTheAdvancedGuideIsTaken) {
   const nlohmann::json config = config_of(
       {"--pretrained_model_name_or_path=sdxl-base",
@@ -89,10 +89,11 @@ TEST(ScriptCommand, OfTheAdvancedGuideIsTaken) {
        "--checkpointing_steps=2000",
        "--seed=0",
        "--push_to_hub",
-       "--use_blora"});
+       "--train_text_encoder_ti",
+       "--train_text_encoder_ti_frac=0.5"});
   EXPECT_EQ(config["instance_data_dir"], "assets/pictures/train");
   EXPECT_EQ(config["optimizer"], "prodigy");
-  EXPECT_EQ(config["use_blora"], true);
+  EXPECT_EQ(config["train_text_encoder_ti"], true);
 }
 
 TEST(ScriptCommand, NotesOnWhatIsNotUsedAreSaid) {

@@ -1,8 +1,11 @@
 // Flags of diffusers' scripts that became settings: what they do to a run.
+#include "pipelines/evaluate.h"
 #include "pipelines/parts/tensor_store.h"
 #include "pipelines/parts/trainer_options.h"
 #include "pipelines/parts/training_run.h"
+#include "pipelines/sample.h"
 #include "src/base/error.h"
+#include "src/imagefile/image_file.h"
 #include "tests/pipelines/training_runs.h"
 
 namespace dorabooth::testing {
@@ -104,6 +107,33 @@ TEST_F(TrainingScriptFlags, ClipSkipConditionsOnAnEarlierLayer) {
   config_.clip_skip = 2;
   EXPECT_NE(message_of([&] { train_into("two", config_); }).find("clip_skip: text_encoder has 2"),
             std::string::npos);
+}
+
+TEST_F(TrainingScriptFlags, ClipSkipIsASettingOfSamplingAndEvaluationToo) {
+  const auto drawn = [&](std::optional<int64_t> clip_skip) {
+    SampleRequest request;
+    request.pretrained_model_name_or_path = base_path();
+    request.device = "cpu";
+    request.prompt = {"a flat icon of apple"};
+    request.num_inference_steps = 1;
+    request.clip_skip = clip_skip;
+    request.output_dir = (folder_.path() / concat("drawn", clip_skip.value_or(-1))).string();
+    const SampleReport report = sample(request, recorder_, {});
+    return decode_picture(read_file(report.pictures.at(0).path), "drawn").image.rgb_hwc;
+  };
+  EXPECT_TRUE(drawn(std::nullopt) == drawn(0));
+  EXPECT_TRUE(drawn(0) != drawn(1));
+  const auto loss = [&](int64_t clip_skip) {
+    EvaluateRequest request;
+    request.pretrained_model_name_or_path = base_path();
+    request.device = "cpu";
+    request.instance_data_dir = config_.instance_data_dir;
+    request.resolution = 64;
+    request.num_timesteps = 2;
+    request.clip_skip = clip_skip;
+    return evaluate(request, recorder_, {}).rows.at(0).loss;
+  };
+  EXPECT_NE(loss(0), loss(1));
 }
 
 TEST_F(TrainingScriptFlags, AnotherVaeTakesThePlaceOfTheBases) {
