@@ -51,7 +51,8 @@ void append_columns(const CompareRequest& request, const std::string& text,
   const AdapterArgument adapter = parse_named_adapter(text);
   std::vector<std::string> texts = {text};
   if (!request.sweep_strength.empty()) texts = strength_columns(adapter, request.sweep_strength);
-  const bool of_a_run = fs::path(adapter.path).filename() == kWeights;
+  const fs::path path = adapter.path;
+  const bool of_a_run = path.filename() == kWeights || fs::exists(path / kWeights);
   const std::string beside = of_a_run ? embedding_beside(adapter.path) : "";
   for (const std::string& one : texts) {
     const AdapterArgument argument = parse_named_adapter(one);

@@ -183,7 +183,7 @@ TEST_F(EmbeddingUse, WhatARunWroteHasTheEmbeddingsBesideIt) {
   EXPECT_EQ(cell_request(grid, columns[2]).embedding.size(), 1u);
   const std::string adapter = (run / "checkpoint-1/pytorch_lora_weights.safetensors").string();
   grid.sweep_checkpoints.clear();
-  grid.column = {"A=" + adapter, "B=" + adapter};
+  grid.column = {"A=" + (run / "checkpoint-1").string(), "B=" + adapter};
   grid.embedding = {"B=other.safetensors"};
   const std::vector<CompareColumn> named = compare_columns(grid);
   EXPECT_EQ(named[1].embeddings.at(0).path, (run / "checkpoint-1/run_emb.safetensors").string());
