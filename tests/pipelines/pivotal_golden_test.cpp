@@ -97,6 +97,8 @@ void follow(const Setting& setting, const std::string& name, const json& recorde
       &setting.bundle};
   AdapterTrainer trainer(name, unet_lora(setting), options_of(setting, options), tokens);
   const AdapterTrainer::Attached scope = trainer.attach();
+  const at::Tensor tables[] = {setting.bundle.text_encoder->token_table().clone(),
+                               setting.bundle.text_encoder_2->token_table().clone()};
   const int64_t steps = setting.numbers.at("steps");
   const int64_t stop = options.value("stop", steps);
   for (int64_t step = 0; step < steps; ++step) {
@@ -116,6 +118,8 @@ void follow(const Setting& setting, const std::string& name, const json& recorde
     if (recorded.at("grad_norms").empty()) continue;
     EXPECT_NEAR(norm, recorded.at("grad_norms")[index].get<double>(), 2e-4) << step;
   }
+  EXPECT_TRUE(at::equal(setting.bundle.text_encoder->token_table(), tables[0]));
+  EXPECT_TRUE(at::equal(setting.bundle.text_encoder_2->token_table(), tables[1]));
   if (recorded.contains("d")) {
     EXPECT_NEAR(*trainer.adaptation() / recorded.at("d").get<double>(), 1.0, 1e-3);
   }
