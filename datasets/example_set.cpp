@@ -49,17 +49,22 @@ class PictureEncoder {
     const std::string key = picture_key(sha256_, plan, request_.background);
     auto& known = posteriors_[key];
     if (known) return known;
-    std::optional<StoredPosterior> cached = cache_ ? cache_->find(key) : std::nullopt;
+    std::optional<StoredPosterior> cached = cache_ ? cache_->find(cached_key(key)) : std::nullopt;
     if (!cached) {
       const at::Device device = vae_.parameters().front().device();
       const Posterior made =
           vae_.encode(image_tensor(apply_crop(decoded().image, plan)).to(device));
       const LatentPosterior posterior{made.mean[0].to(at::kCPU, at::kFloat),
                                       made.std[0].to(at::kCPU, at::kFloat)};
-      cached = cache_ ? cache_->put(key, posterior) : StoredPosterior(posterior);
+      cached = cache_ ? cache_->put(cached_key(key), posterior) : StoredPosterior(posterior);
     }
     known = std::make_shared<const StoredPosterior>(*cached);
     return known;
+  }
+
+  // A VAE that overflowed fp16 goes on in fp32 (its digest is of how it began).
+  std::string cached_key(const std::string& key) const {
+    return concat(key, " ", at::toString(vae_.dtype()));
   }
 
   at::Tensor mask(const CropPlan& plan) {

@@ -149,9 +149,9 @@ TEST(Program, SaysInOneSentenceThatCudaHasNoDriver) {
 }
 
 TEST(Program, AcceptsTheScriptsFlagsWithANoteOrRefusesThem) {
-  const Outcome refused = train_with({"--use_blora"});
+  const Outcome refused = train_with({"--output_kohya_format"});
   EXPECT_EQ(refused.status, 2);
-  EXPECT_TRUE(contains(refused.errors, "--use_blora")) << refused.errors;
+  EXPECT_TRUE(contains(refused.errors, "--output_kohya_format")) << refused.errors;
   EXPECT_EQ(train_with({"--dataloader_num_workers", "4", "--print_config"}).status, 0);
 }
 

@@ -196,6 +196,26 @@ TEST_F(TrainingPictures, KohyasFolderAListAndFlagsTrainTheSameBytes) {
   EXPECT_NE(message_of([&] { train_into("both", config_); }).find("--repeats"), std::string::npos);
 }
 
+TEST_F(TrainingPictures, EveryConceptGetsItsClassPictures) {
+  some_pictures(folder_.path() / "others", 2);
+  write_file_atomically(folder_.path() / "list.json",
+                        R"([{"instance_data_dir": "pictures", "class_data_dir": "class_one",
+                             "class_prompt": "an icon", "num_class_images": 1},
+                            {"instance_data_dir": "others", "class_data_dir": "class_two",
+                             "class_prompt": "a drawing", "num_class_images": 2}])");
+  config_.instance_data_dir.clear();
+  config_.instance_prompt.reset();
+  config_.concepts_list = (folder_.path() / "list.json").string();
+  config_.with_prior_preservation = true;
+  config_.sample_batch_size = 2;
+  config_.max_train_steps = 1;
+  config_.train_batch_size = 2;
+  train_into("out", config_);
+  EXPECT_TRUE(fs::exists(folder_.path() / "class_one/class-00000.png"));
+  EXPECT_FALSE(fs::exists(folder_.path() / "class_one/class-00001.png"));
+  EXPECT_TRUE(fs::exists(folder_.path() / "class_two/class-00001.png"));
+}
+
 TEST_F(TrainingPictures, AConceptsWeightScalesItsLoss) {
   for (const auto& [name, weight] : {std::pair{"none", "0"}, {"half", "0.5"}, {"one", "1"}}) {
     write_file_atomically(
