@@ -421,7 +421,7 @@ TimeForecast Run::time_forecast() const {
 }
 
 void Run::tell_forecast(std::optional<double> seconds) {
-  if (!seconds || max_steps_ - first_step_ < 3) return;
+  if (!seconds || max_steps_ - first_step_ < 4) return;
   report_.forecast_seconds = *seconds;
   log_.info(concat("forecast: ", max_steps_ - first_step_, " steps take about ",
                    std::llround(std::ceil(*seconds)), " s"));

@@ -139,8 +139,8 @@ struct TrainReport {
   int64_t steps = 0;  // optimizer steps done
   bool stopped = false;
   bool diverged = false;  // loss over ten times its start for 20 steps
-  // Of the steps of this process, previews included: as forecast after the second, and as it was.
-  double forecast_seconds = 0.0;  // 0: fewer than three steps
+  // Of the steps of this process, previews included: as forecast after the third, and as it was.
+  double forecast_seconds = 0.0;  // 0: fewer than four steps
   double seconds = 0.0;
   std::string checkpoint;  // the last one written, "" if none
 };

@@ -1,4 +1,4 @@
-// How long a run will take, from its first two steps. Internal to pipelines/train.
+// How long a run will take, from its second and third step. Internal to pipelines/train.
 #pragma once
 
 #include <cstdint>
@@ -15,7 +15,8 @@ class TimeForecast {
       : first_(first), end_(end), work_(std::move(work)), others_(others) {}
 
   // After `step`, which took so many seconds: the seconds of the whole run, told once, after its
-  // second step. The first one also pays for what is made once, so the rate is the second's.
+  // third step. The first one also pays for what is made once; of the two probes after it the
+  // faster one gives the rate, since a step is slowed by other work and never sped up.
   std::optional<double> add(int64_t step, double seconds);
 
  private:
@@ -23,7 +24,8 @@ class TimeForecast {
   int64_t end_;
   std::function<double(int64_t)> work_;
   double others_;
-  double first_seconds_ = 0.0;
+  double spent_ = 0.0;  // seconds of the first steps
+  double rate_ = 0.0;   // seconds a unit of work
 };
 
 }  // namespace dorabooth

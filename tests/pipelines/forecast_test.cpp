@@ -69,16 +69,18 @@ TEST_F(Forecast, ARunThatDoesNotFitIsRefusedWithTheSmallestChange) {
             std::string::npos);
 }
 
-TEST(TimeForecast, IsTheSecondStepsRateOverTheWorkThatIsLeft) {
+TEST(TimeForecast, IsTheFasterProbesRateOverTheWorkThatIsLeft) {
   TimeForecast even(
       0, 10, [](int64_t) { return 1.0; }, 0.0);
   EXPECT_FALSE(even.add(0, 5.0));
-  EXPECT_DOUBLE_EQ(*even.add(1, 2.0), 5.0 + 10 * 2.0 - 2.0);
-  EXPECT_FALSE(even.add(2, 2.0));
+  EXPECT_FALSE(even.add(1, 2.5));
+  EXPECT_DOUBLE_EQ(*even.add(2, 2.0), 5.0 + 2.5 + 2.0 + 7 * 2.0);
+  EXPECT_FALSE(even.add(3, 2.0));
   TimeForecast sized(
-      4, 8, [](int64_t step) { return step % 2 == 0 ? 2.0 : 1.0; }, 7.0);
+      4, 9, [](int64_t step) { return step % 2 == 0 ? 2.0 : 1.0; }, 7.0);
   sized.add(4, 4.0);
-  EXPECT_DOUBLE_EQ(*sized.add(5, 1.0), 4.0 + 1.0 + 2.0 + 1.0 + 7.0);
+  sized.add(5, 1.0);
+  EXPECT_DOUBLE_EQ(*sized.add(6, 3.0), 4.0 + 1.0 + 3.0 + 1.0 + 2.0 + 7.0);
 }
 
 }  // namespace

@@ -166,7 +166,7 @@ void draw_forecast(const State& state, Actions& actions) {
   ImGui::TextWrapped("%s", state.train.forecast.empty() ? "The headers of the base are read..."
                                                         : state.train.forecast.c_str());
   ImGui::Spacing();
-  ImGui::TextWrapped("How long it takes is told in the Log after the run's second step.");
+  ImGui::TextWrapped("How long it takes is told in the Log after the run's third step.");
 }
 
 void draw_run(const State& state, Actions& actions, Widgets& widgets) {
