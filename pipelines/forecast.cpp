@@ -404,7 +404,9 @@ void refuse_what_does_not_fit(const RunForecast& forecast) {
        mb_text(forecast.limit_mb), "; ",
        forecast.smallest_change.empty()
            ? std::string("no setting makes it fit")
-           : "the smallest change that fits: " + forecast.smallest_change);
+           : "the smallest change that fits: " + forecast.smallest_change,
+       " (--memory_limit_mb ", std::lround(std::ceil(forecast.memory.peak_mb)),
+       " runs it all the same)");
 }
 
 }  // namespace dorabooth

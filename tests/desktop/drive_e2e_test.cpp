@@ -155,6 +155,12 @@ void Drive::train(ProgramDrive& drive) {
   drive.test->ItemClick("**/Previews");
   drive.test->Yield(10);
   screenshot(drive, "previews");
+  drive.test->ItemClick("**/Forecast");
+  ASSERT_TRUE(drive.wait(30, [](const State& s) { return !s.train.forecast.empty(); }));
+  EXPECT_NE(drive.state().train.forecast.find("memory at most"), std::string::npos)
+      << drive.state().train.forecast;
+  drive.test->Yield(10);
+  screenshot(drive, "forecast");
 }
 
 void Drive::check_progress_bar(double share) {
