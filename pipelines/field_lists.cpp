@@ -4,6 +4,7 @@
 #include "pipelines/evaluate.h"
 #include "pipelines/inspect.h"
 #include "pipelines/merge.h"
+#include "pipelines/rank_pictures.h"
 #include "pipelines/sample.h"
 #include "pipelines/survey.h"
 
@@ -99,6 +100,32 @@ const FieldList<EvaluateRequest>& evaluate_fields() {
     f.add("batch_size", &EvaluateRequest::batch_size, "Pictures at a time.")
         .at_least(1)
         .at_most(1024);
+    return f;
+  }();
+  return list;
+}
+
+const FieldList<RankRequest>& rank_fields() {
+  static const FieldList<RankRequest> list = [] {
+    FieldList<RankRequest> f;
+    f.group("Rank");
+    f.add("generated_dir", &RankRequest::generated_dir,
+          "Folder of generated pictures. A picture's prompt is its caption, or else what this "
+          "program wrote into the PNG.");
+    f.add("instance_data_dir", &RankRequest::instance_data_dir,
+          "Folder of real pictures, one or more of every concept, captioned with the concept.");
+    f.add("caption_column", &RankRequest::caption_column,
+          "Caption key of the real pictures' metadata file.");
+    f.add("caption_prefix", &RankRequest::caption_prefix,
+          "What prompts begin with before the concept; pictures with other prompts are left out. "
+          "Absent: the longest caption of a real picture that the prompt ends with.");
+    f.add("nearest_percent", &RankRequest::nearest_percent,
+          "Share of the real pictures that counts as the nearest.")
+        .above(0)
+        .at_most(100);
+    f.add("at_least", &RankRequest::at_least,
+          "Exit status 1 if the right concept is among the nearest for fewer pictures than this.")
+        .at_least(0);
     return f;
   }();
   return list;

@@ -37,7 +37,7 @@ TEST(Program, SaysItsVersionAndCommands) {
   const Outcome help = run({"--help"});
   EXPECT_EQ(help.status, 0);
   for (const char* command :
-       {"train", "sample", "compare", "evaluate", "merge", "inspect", "bench"}) {
+       {"train", "sample", "compare", "evaluate", "rank", "merge", "inspect", "bench"}) {
     EXPECT_TRUE(contains(help.out, command)) << command;
     EXPECT_EQ(run({command, "--help"}).status, 0) << command;
   }

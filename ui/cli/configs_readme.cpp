@@ -6,6 +6,7 @@
 #include "pipelines/evaluate.h"
 #include "pipelines/inspect.h"
 #include "pipelines/merge.h"
+#include "pipelines/rank_pictures.h"
 #include "pipelines/sample.h"
 #include "pipelines/train.h"
 #include "ui/cli/preset_readme.h"
@@ -34,6 +35,7 @@ std::string configs_readme(const std::filesystem::path& configs) {
   text += section("sample", sample_fields());
   text += section("compare", compare_fields());
   text += section("evaluate", evaluate_fields());
+  text += section("rank", rank_fields());
   text += section("merge", merge_fields());
   text += section("inspect", inspect_fields());
   text += section("bench", bench_fields());

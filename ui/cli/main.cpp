@@ -20,6 +20,7 @@ constexpr Command kCommands[] = {
     {"sample", "draw pictures from prompts at fixed seeds", sample_command},
     {"compare", "base and adapters side by side on one sheet", compare_command},
     {"evaluate", "denoising loss of base and adapters on captioned pictures", evaluate_command},
+    {"rank", "say whether generated pictures show their concepts", rank_command},
     {"merge", "write a base with adapters merged into its weights", merge_command},
     {"inspect", "say what a safetensors file or a model folder is", inspect_command},
     {"bench", "time a training step, a sampling step, a load or a merge", bench_command},
