@@ -22,6 +22,7 @@ constexpr Command kCommands[] = {
     {"evaluate", "denoising loss of base and adapters on captioned pictures", evaluate_command},
     {"rank", "say whether generated pictures show their concepts", rank_command},
     {"merge", "write a base with adapters merged into its weights", merge_command},
+    {"restyle", "draw flat pictures again in many styles", restyle_command},
     {"inspect", "say what a safetensors file or a model folder is", inspect_command},
     {"bench", "time a training step, a sampling step, a load or a merge", bench_command},
     {"gui", "open the desktop program", gui_command},
