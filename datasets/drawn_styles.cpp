@@ -108,6 +108,12 @@ float drawn_light_azimuth(const std::string& style, uint64_t seed, uint32_t inde
   return drawn_light(style, seed, index).azimuth;
 }
 
+Image painted(const IconShape& shape, const std::string& style, uint64_t seed, uint32_t index) {
+  const Row& row = row_of(style);
+  StyleDraws draws(seed, "style/" + style, index);
+  return image_of(row.paint(shape, drawn_light(style, seed, index), draws));
+}
+
 DrawableIcon::DrawableIcon(const Image& flat, int side)
     : shape_(std::make_unique<const IconShape>(icon_shape(flat, side, kFill))) {}
 DrawableIcon::~DrawableIcon() = default;
@@ -115,9 +121,7 @@ DrawableIcon::DrawableIcon(DrawableIcon&&) noexcept = default;
 DrawableIcon& DrawableIcon::operator=(DrawableIcon&&) noexcept = default;
 
 Image DrawableIcon::in_style(const std::string& style, uint64_t seed, uint32_t index) const {
-  const Row& row = row_of(style);
-  StyleDraws draws(seed, "style/" + style, index);
-  return image_of(row.paint(*shape_, drawn_light(style, seed, index), draws));
+  return painted(*shape_, style, seed, index);
 }
 
 Image draw_in_style(const Image& flat, const std::string& style, uint64_t seed, uint32_t index,

@@ -125,6 +125,18 @@ float coverage(const Colour& seen, const Colour& pure) {
   return length < 1e-3f ? 1.0f : clamp01(part.dot(whole) / length);
 }
 
+// Uncovered pixels take the colour of the nearest covered one.
+void spread_colour(IconShape& shape) {
+  const cv::Mat_<uint8_t> known(shape.alpha > 0.0f);
+  const cv::Mat_<cv::Point> source = nearest_pixels(known);
+  const ColourPlane covered = shape.colour.clone();
+  for (int y = 0; y < shape.side; ++y) {
+    for (int x = 0; x < shape.side; ++x) {
+      if (known(y, x) == 0) shape.colour(y, x) = covered(source(y, x));
+    }
+  }
+}
+
 // An outline is a pixel and a half wide in the source, which was enlarged by `scale`.
 void take_coverage(const cv::Mat_<uint8_t>& ground, float scale, IconShape& shape) {
   const int side = shape.side;
@@ -150,14 +162,7 @@ void take_coverage(const cv::Mat_<uint8_t>& ground, float scale, IconShape& shap
       shape.colour(y, x) = pure;
     }
   }
-  const cv::Mat_<uint8_t> known(ground == 0);
-  const cv::Mat_<cv::Point> source = nearest_pixels(known);
-  const ColourPlane covered = shape.colour.clone();
-  for (int y = 0; y < side; ++y) {
-    for (int x = 0; x < side; ++x) {
-      if (ground(y, x) != 0) shape.colour(y, x) = covered(source(y, x));
-    }
-  }
+  spread_colour(shape);
 }
 
 class Joined {
@@ -217,6 +222,22 @@ cv::Mat_<uint8_t> region_edges(const cv::Mat_<int>& regions) {
   return edges;
 }
 
+cv::Mat_<int> mask_of(const Plane& alpha) {
+  cv::Mat_<int> mask(alpha.rows, alpha.cols);
+  for (int y = 0; y < alpha.rows; ++y) {
+    for (int x = 0; x < alpha.cols; ++x) mask(y, x) = alpha(y, x) > 0.5f ? 1 : 0;
+  }
+  return mask;
+}
+
+void measure(IconShape& shape) {
+  measure_regions(shape);
+  shape.box = cv::boundingRect(cv::Mat(shape.mask > 0));
+  cv::distanceTransform(cv::Mat(shape.mask > 0), shape.to_ground, cv::DIST_L2, cv::DIST_MASK_5);
+  cv::distanceTransform(cv::Mat(region_edges(shape.regions) == 0), shape.to_edge, cv::DIST_L2,
+                        cv::DIST_MASK_5);
+}
+
 }  // namespace
 
 cv::Mat_<int> colour_regions(const ColourPlane& flat, const cv::Mat_<int>& mask, int least_area) {
@@ -270,17 +291,28 @@ IconShape icon_shape(const Image& flat, int side, float fill) {
   const cv::Mat_<uint8_t> ground = ground_of(shape.flat);
   box_of(ground);
   take_coverage(ground, icon.scale, shape);
-  shape.mask = cv::Mat_<int>(side, side, 0);
-  for (int y = 0; y < side; ++y) {
-    for (int x = 0; x < side; ++x) shape.mask(y, x) = shape.alpha(y, x) > 0.5f ? 1 : 0;
-  }
+  shape.mask = mask_of(shape.alpha);
   const auto least = static_cast<int>(kLeastRegion * static_cast<float>(side * side));
   shape.regions = colour_regions(shape.colour, shape.mask, std::max(4, least));
-  measure_regions(shape);
-  shape.box = cv::boundingRect(cv::Mat(shape.mask > 0));
-  cv::distanceTransform(cv::Mat(shape.mask > 0), shape.to_ground, cv::DIST_L2, cv::DIST_MASK_5);
-  cv::distanceTransform(cv::Mat(region_edges(shape.regions) == 0), shape.to_edge, cv::DIST_L2,
-                        cv::DIST_MASK_5);
+  measure(shape);
+  return shape;
+}
+
+IconShape shape_of_parts(const ColourPlane& colour, const Plane& alpha,
+                         const cv::Mat_<int>& regions) {
+  IconShape shape;
+  shape.side = alpha.rows;
+  shape.alpha = alpha;
+  shape.colour = colour.clone();
+  shape.regions = regions;
+  shape.mask = mask_of(alpha);
+  spread_colour(shape);
+  shape.flat = ColourPlane(shape.side, shape.side);
+  for (int y = 0; y < shape.side; ++y) {
+    for (int x = 0; x < shape.side; ++x)
+      shape.flat(y, x) = mix(Colour(1.0f, 1.0f, 1.0f), shape.colour(y, x), alpha(y, x));
+  }
+  measure(shape);
   return shape;
 }
 

@@ -28,6 +28,11 @@ struct IconShape {
 // is nothing but ground.
 IconShape icon_shape(const Image& flat, int side, float fill);
 
+// From an icon that is already taken apart: its colours (anything on the ground), its coverage, its
+// parts, numbered from 1.
+IconShape shape_of_parts(const ColourPlane& colour, const Plane& alpha,
+                         const cv::Mat_<int>& regions);
+
 // Connected parts of the mask whose neighbours differ little; parts smaller than `least_area`
 // pixels go to the nearest larger one.
 cv::Mat_<int> colour_regions(const ColourPlane& flat, const cv::Mat_<int>& mask, int least_area);

@@ -1,6 +1,8 @@
 // The styles' painters, one function each, as the table in drawn_styles.cpp names them.
 #pragma once
 
+#include <string>
+
 #include "datasets/drawn_ground.h"
 #include "datasets/height_field.h"
 #include "datasets/icon_shape.h"
@@ -11,6 +13,9 @@ namespace dorabooth {
 
 // A finished picture of the shape's side.
 using Painter = ColourPlane (*)(const IconShape& shape, const Light& light, StyleDraws& draws);
+
+// In one of drawn_styles(); see DrawableIcon::in_style.
+Image painted(const IconShape& shape, const std::string& style, uint64_t seed, uint32_t index);
 
 // volumetric_styles.cpp
 ColourPlane paint_shaded(const IconShape& shape, const Light& light, StyleDraws& draws);

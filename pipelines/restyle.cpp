@@ -6,9 +6,11 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <iomanip>
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "datasets/drawn_shapes.h"
 #include "datasets/drawn_styles.h"
 #include "datasets/image_folder.h"
 #include "pipelines/parts/step_meter.h"
@@ -77,6 +79,12 @@ std::vector<Source> read_sources(const RestyleRequest& request) {
     sources.push_back({picture.path, stem, picture.caption});
   }
   return sources;
+}
+
+// Without a slash at the end.
+fs::path folder_path(const std::string& text) {
+  const fs::path path = fs::path(text).lexically_normal();
+  return path.has_filename() ? path : path.parent_path();
 }
 
 // A folder beside the output, removed unless it is published.
@@ -150,6 +158,12 @@ DrawableIcon read_icon(const Source& source, int side) {
   }
 }
 
+std::string five_digits(int64_t number) {
+  std::ostringstream text;
+  text << std::setw(5) << std::setfill('0') << number;
+  return text.str();
+}
+
 std::string style_help() {
   std::string text = "NAME, repeatable; absent: all.";
   for (const DrawnStyle& style : drawn_styles())
@@ -176,6 +190,11 @@ const FieldList<RestyleRequest>& restyle_fields() {
         .at_least(32)
         .at_most(1024);
     f.add("seed", &RestyleRequest::seed, "Of lights, grounds and all that varies.").at_least(0);
+    f.add("shapes", &RestyleRequest::shapes,
+          "Also draw so many pictures of random shapes, in a folder of this name; "
+          "--instance_data_dir may then be missing.")
+        .at_least(0)
+        .at_most(1000000);
     f.add("output_dir", &RestyleRequest::output_dir,
           "Where the pictures are written, a folder for each style, with one metadata.jsonl.");
     return f;
@@ -191,8 +210,8 @@ RestyleReport restyle(const RestyleRequest& request, Progress& progress, std::st
   const auto side = static_cast<int>(request.resolution);
   RestyleReport report;
   report.sources = static_cast<int64_t>(sources.size());
-  UnfinishedFolder folder(request.output_dir);
-  StepMeter meter(progress, "restyle", report.sources);
+  UnfinishedFolder folder(folder_path(request.output_dir));
+  StepMeter meter(progress, "restyle", report.sources + request.shapes);
   for (size_t i = 0; i < sources.size(); ++i) {
     if (stop.stop_requested()) return {report.sources, 0, true};
     const DrawableIcon icon = read_icon(sources[i], side);
@@ -202,6 +221,13 @@ RestyleReport restyle(const RestyleRequest& request, Progress& progress, std::st
                          style_caption(drawn_style(name), sources[i].caption), sources[i].caption);
       ++report.pictures;
     }
+    meter.step();
+  }
+  for (int64_t i = 0; i < request.shapes; ++i) {
+    if (stop.stop_requested()) return {report.sources, 0, true};
+    const Image image = draw_shapes(side, seed, static_cast<uint32_t>(i));
+    folder.add_picture(image, "shapes", five_digits(i), "shapes", "shapes");
+    ++report.pictures;
     meter.step();
   }
   folder.publish_with(restyle_fields().to_json(&request));

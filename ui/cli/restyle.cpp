@@ -37,8 +37,7 @@ int restyle_command(const Arguments& arguments, const Streams& streams) {
                        .dump(2)
                 << '\n';
   } else if (!report.stopped) {
-    streams.out << report.pictures << " pictures of " << report.sources << " in "
-                << request.output_dir << '\n';
+    streams.out << report.pictures << " pictures in " << request.output_dir << '\n';
   }
   return report.stopped ? 1 : 0;
 }
