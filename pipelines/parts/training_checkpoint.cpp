@@ -5,7 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
-#include "pipelines/parts/checkpoint_files.h"
+#include "pipelines/parts/checkpoint_folder.h"
 #include "pipelines/parts/trainer_options.h"
 #include "pipelines/parts/training_run.h"
 #include "src/adapter/adapter_file.h"
@@ -20,90 +20,6 @@ using nlohmann::json;
 
 namespace {
 
-constexpr const char* kStateFile = "training_state.json";
-constexpr const char* kPrefix = "checkpoint-";
-constexpr const char* kFiles = "files";  // in the state: list_files()
-
-int64_t step_of_checkpoint(const std::string& name) {
-  const std::string prefix = kPrefix;
-  if (!name.starts_with(prefix) || name.size() == prefix.size()) return -1;
-  const std::string digits = name.substr(prefix.size());
-  if (digits.find_first_not_of("0123456789") != std::string::npos || digits.size() > 15) return -1;
-  return std::stoll(digits);
-}
-
-using Checkpoints = std::vector<std::pair<int64_t, fs::path>>;
-
-// Everything in a folder that is named as checkpoints are, oldest first.
-Checkpoints named_checkpoints(const fs::path& output) {
-  Checkpoints found;
-  if (!fs::is_directory(output)) return found;
-  for (const auto& entry : fs::directory_iterator(output)) {
-    const int64_t step = step_of_checkpoint(entry.path().filename().string());
-    if (step >= 0) found.emplace_back(step, entry.path());
-  }
-  std::sort(found.begin(), found.end());
-  return found;
-}
-
-// Those whose state is there: it is written last.
-Checkpoints checkpoints_in(const fs::path& output) {
-  Checkpoints found = named_checkpoints(output);
-  std::erase_if(found, [](const auto& one) { return !fs::exists(one.second / kStateFile); });
-  return found;
-}
-
-json read_state(const fs::path& file) {
-  json state = json::parse(read_file(file), nullptr, false);
-  const bool whole = state.is_object() && state.contains("step") &&
-                     state["step"].is_number_integer() && state["step"] >= 0 &&
-                     state.contains("total_steps") && state["total_steps"].is_number_integer() &&
-                     state.contains("pictures") && state["pictures"].is_string() &&
-                     state.contains("config") && state["config"].is_object() &&
-                     state.contains("environment") && state["environment"].is_object();
-  if (!whole) fail(file.string(), " is not the state of a training run");
-  return state;
-}
-
-// Why nothing can go on from this folder; "" if it is a whole checkpoint.
-std::string damage_of(const fs::path& folder) {
-  if (!fs::exists(folder / kStateFile)) return concat("it holds no ", kStateFile);
-  try {
-    const json state = read_state(folder / kStateFile);
-    // Those of older versions have no list.
-    return state.contains(kFiles) ? damage_in(folder, state[kFiles]) : "";
-  } catch (const Error& error) {
-    return error.what();
-  }
-}
-
-std::optional<fs::path> latest_checkpoint(const fs::path& output, const Log& log) {
-  Checkpoints named = named_checkpoints(output);
-  std::reverse(named.begin(), named.end());
-  for (const auto& [step, folder] : named) {
-    const std::string damage = damage_of(folder);
-    if (damage.empty()) return folder;
-    log.warning(concat("resume_from_checkpoint latest: ", folder.string(),
-                       " is torn and passed over: ", damage));
-  }
-  log.warning(concat("resume_from_checkpoint latest: no ", named.empty() ? "" : "whole ",
-                     "checkpoint in ", output.string(), ", so this run starts at its first step"));
-  return std::nullopt;
-}
-
-std::optional<fs::path> folder_to_resume(const TrainConfig& config, const Log& log) {
-  if (*config.resume_from_checkpoint == "latest") return latest_checkpoint(config.output_dir, log);
-  fs::path folder = *config.resume_from_checkpoint;
-  if (!fs::exists(folder) && fs::exists(fs::path(config.output_dir) / folder)) {
-    folder = fs::path(config.output_dir) / folder;
-  }
-  if (!fs::exists(folder)) fail("resume_from_checkpoint: no such folder: ", folder.string());
-  if (const std::string damage = damage_of(folder); !damage.empty()) {
-    fail("resume_from_checkpoint: ", folder.string(), " is no whole checkpoint: ", damage);
-  }
-  return folder;
-}
-
 std::string state_file_of(const AdapterTrainer& trainer) {
   return "state-" + trainer.name() + ".safetensors";
 }
@@ -111,7 +27,7 @@ std::string state_file_of(const AdapterTrainer& trainer) {
 // Settings that may differ between a run and its resumption without changing a bit of what is
 // trained; what the schedule makes of the number of steps and whether the pictures are the same is
 // checked apart.
-bool is_free_to_change(const std::string& key) {
+const std::set<std::string>& free_settings() {
   static const std::set<std::string> names = {"output_dir",
                                               "checkpointing_steps",
                                               "checkpoints_total_limit",
@@ -137,8 +53,9 @@ bool is_free_to_change(const std::string& key) {
                                               "class_data_dir",
                                               "gradient_checkpointing",
                                               "text_cache_mb",
-                                              "device"};
-  return names.contains(key);
+                                              "device",
+                                              "train_batch_size"};  // checked apart
+  return names;
 }
 
 // Those of older versions were always of one.
@@ -155,31 +72,6 @@ void check_batch(const fs::path& folder, const json& state, const TrainConfig& c
        config.train_batch_size);
 }
 
-void check_settings(const fs::path& folder, const json& then, const TrainConfig& config) {
-  const json now = train_fields().to_json(&config);
-  const TrainConfig untouched;
-  const json defaults =
-      train_fields().to_json(&untouched);  // of fields younger than the checkpoint
-  for (const auto& [key, value] : now.items()) {
-    const json before = then.contains(key) ? then[key] : defaults[key];
-    if (key != "train_batch_size" && !is_free_to_change(key) && before != value) {
-      fail("resume from ", folder.string(), ": it was trained with ", key, " = ", before.dump(),
-           ", this run asks for ", value.dump());
-    }
-  }
-}
-
-void warn_of_environment(const fs::path& folder, const json& then, const json& now,
-                         const Log& log) {
-  for (const auto& [key, value] : then.items()) {
-    if (now.contains(key) && now[key] != value) {
-      log.warning(concat("resume from ", folder.string(), ": ", key, " was ", value.dump(),
-                         " and is now ", now[key].dump(),
-                         ", so the bits may differ from an uninterrupted run"));
-    }
-  }
-}
-
 // The text encoders stop at a share of the steps.
 void warn_of_text_steps(const ResumePoint& point, const TrainConfig& config, const RunFacts& facts,
                         const Log& log) {
@@ -192,25 +84,10 @@ void warn_of_text_steps(const ResumePoint& point, const TrainConfig& config, con
                      ", so the result is not that of an uninterrupted run"));
 }
 
-// Later checkpoints belong to an abandoned run: they neither count nor go.
-void remove_beyond_limit(const TrainConfig& config, int64_t step) {
-  if (!config.checkpoints_total_limit) return;
-  auto found = checkpoints_in(config.output_dir);
-  std::erase_if(found, [&](const auto& checkpoint) { return checkpoint.first > step; });
-  while (static_cast<int64_t>(found.size()) > *config.checkpoints_total_limit) {
-    // Under the name of an unfinished one, so that a kill half way leaves no torn checkpoint.
-    const fs::path unfinished = found.front().second.string() + ".tmp";
-    fs::remove_all(unfinished);
-    fs::rename(found.front().second, unfinished);
-    fs::remove_all(unfinished);
-    found.erase(found.begin());
-  }
-}
-
 }  // namespace
 
 fs::path checkpoint_path(const TrainConfig& config, int64_t step) {
-  return fs::path(config.output_dir) / concat(kPrefix, step);
+  return checkpoint_folder(config.output_dir, step);
 }
 
 fs::path adapter_folder(const fs::path& output, const Trainers& trainers,
@@ -248,59 +125,37 @@ uint64_t checkpoint_bytes(const Trainers& trainers) {
   return numbers * 6 * sizeof(float) + (1u << 20) * (1 + trainers.size());
 }
 
-void remove_unfinished_checkpoints(const fs::path& output) {
-  if (!fs::is_directory(output)) return;
-  std::vector<fs::path> entries;
-  for (const auto& entry : fs::directory_iterator(output)) entries.push_back(entry.path());
-  for (const fs::path& path : entries) {
-    if (step_of_checkpoint(path.stem().string()) < 0) continue;
-    const std::string extension = path.extension().string();
-    if (extension == ".tmp") {
-      fs::remove_all(path);
-    } else if (extension.starts_with(".old")) {
-      const fs::path replaced = path.parent_path() / path.stem();
-      fs::exists(replaced) ? static_cast<void>(fs::remove_all(path)) : fs::rename(path, replaced);
-    }
-  }
-}
-
 fs::path write_checkpoint(const TrainConfig& config, int64_t step, const Trainers& trainers,
                           const RunFacts& facts) {
   const fs::path folder = checkpoint_path(config, step);
-  fs::path temporary = folder;
-  temporary += ".tmp";
-  try {
-    fs::remove_all(temporary);
-    fs::create_directories(temporary);
+  const auto fill = [&](const fs::path& temporary) {
     for (const auto& trainer : trainers) {
       trainer->save_state(temporary / state_file_of(*trainer));
       const AdapterTrainer::Averages averages(*trainer);
       write_trained(adapter_folder(temporary, trainers, *trainer), *trainer, facts);
     }
-    const json state = {{"step", step},
-                        {"total_steps", facts.total_steps},
-                        {"pictures", facts.pictures},
-                        {"config", train_fields().to_json(&config)},
-                        {"environment", environment_of(config, facts.processes)},
-                        {kFiles, list_files(temporary)}};
-    write_file_atomically(temporary / kStateFile, state.dump(2) + "\n");
-    publish(temporary, folder);
-  } catch (const std::exception& error) {
-    std::error_code ignored;
-    fs::remove_all(temporary, ignored);
-    fail("cannot write ", folder.string(), ": ", error.what());
-  }
-  remove_beyond_limit(config, step);
+  };
+  publish_checkpoint(folder, fill,
+                     {{"step", step},
+                      {"total_steps", facts.total_steps},
+                      {"pictures", facts.pictures},
+                      {"config", train_fields().to_json(&config)},
+                      {"environment", environment_of(config, facts.processes)}});
+  if (config.checkpoints_total_limit)
+    remove_checkpoints_beyond(config.output_dir, *config.checkpoints_total_limit, step);
   return folder;
 }
 
 std::optional<ResumePoint> find_resume_point(const TrainConfig& config, int64_t processes,
                                              const Log& log) {
   if (!config.resume_from_checkpoint) return std::nullopt;
-  const std::optional<fs::path> folder = folder_to_resume(config, log);
+  const std::optional<fs::path> folder =
+      folder_to_resume(config.output_dir, *config.resume_from_checkpoint, log);
   if (!folder) return std::nullopt;
-  const json state = read_state(*folder / kStateFile);
-  check_settings(*folder, state["config"], config);
+  const json state = read_checkpoint_state(*folder);
+  const TrainConfig untouched;
+  check_resumed_settings(*folder, state["config"], train_fields().to_json(&config),
+                         train_fields().to_json(&untouched), free_settings());
   check_batch(*folder, state, config, processes);
   json then = state["environment"];
   then["processes"] = processes_of(then);
@@ -318,27 +173,10 @@ void load_checkpoint(const ResumePoint& point, const TrainConfig& config, const 
     fail("resume from ", point.folder.string(), ": it is after step ", point.step,
          ", this run has only ", facts.total_steps);
   }
-  const bool endless = config.lr_scheduler.starts_with("constant");
-  if (point.total_steps != facts.total_steps && !endless) {
-    log.warning(concat("resume from ", point.folder.string(), ": the run had ", point.total_steps,
-                       " steps and now has ", facts.total_steps, ", and the ", config.lr_scheduler,
-                       " schedule follows that number, so the learning rate jumps and the result "
-                       "is not that of an uninterrupted run"));
-  }
+  warn_of_total_steps(point.folder, point.total_steps, facts.total_steps, config.lr_scheduler, log);
   warn_of_text_steps(point, config, facts, log);
   for (const auto& trainer : trainers) trainer->load_state(point.folder / state_file_of(*trainer));
   log.info(concat("resumed from ", point.folder.string(), " after step ", point.step));
-}
-
-void warn_of_later_checkpoints(const fs::path& output, int64_t step, const Log& log) {
-  std::string names;
-  for (const auto& [number, path] : checkpoints_in(output)) {
-    if (number > step) names += (names.empty() ? "" : ", ") + path.filename().string();
-  }
-  if (!names.empty()) {
-    log.warning(concat(output.string(), " holds later checkpoints of an earlier run: ", names,
-                       "; this run replaces those that it reaches"));
-  }
 }
 
 }  // namespace dorabooth

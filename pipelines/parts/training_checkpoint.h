@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "pipelines/parts/adapter_trainer.h"
+#include "pipelines/parts/checkpoint_folder.h"
 #include "pipelines/train.h"
 #include "src/base/log.h"
 
@@ -50,10 +51,6 @@ std::string embedding_file_name(const std::filesystem::path& output);
 // Bytes of one checkpoint, for the question whether the disk has room.
 uint64_t checkpoint_bytes(const Trainers& trainers);
 
-// Removes what a killed process left half written, and puts back a checkpoint that it was about to
-// replace.
-void remove_unfinished_checkpoints(const std::filesystem::path& output);
-
 // Written under a temporary name, synced, renamed; then older ones beyond the limit are removed.
 // A failure leaves the earlier ones as they are.
 std::filesystem::path write_checkpoint(const TrainConfig& config, int64_t step,
@@ -76,8 +73,5 @@ std::optional<ResumePoint> find_resume_point(const TrainConfig& config, int64_t 
 // Throws if the pictures are others or the steps are already done; loads every trainer's state.
 void load_checkpoint(const ResumePoint& point, const TrainConfig& config, const RunFacts& facts,
                      const Trainers& trainers, const Log& log);
-
-// Says which checkpoints an earlier run left behind that come after `step`.
-void warn_of_later_checkpoints(const std::filesystem::path& output, int64_t step, const Log& log);
 
 }  // namespace dorabooth

@@ -344,7 +344,8 @@ void group_norm_forward(const GroupNormShape& shape, const Element* x, const flo
 template <typename Element>
 void group_norm_backward(const GroupNormShape& shape, const Element* dy, const Element* x,
                          const float* weight, const float* bias, const float* statistics,
-                         Element* dx) {
+                         const GroupNormGradients<Element>& gradients) {
+  Element* dx = gradients.x;
   const int64_t channels = shape.channels;
   const int64_t width = channels / shape.groups;
   const int64_t picture_size = shape.pixels * channels;
@@ -357,6 +358,8 @@ void group_norm_backward(const GroupNormShape& shape, const Element* dy, const E
   });
   std::vector<float> of_x(static_cast<size_t>(shape.batch * channels));
   std::vector<float> constant(of_x.size());
+  std::vector<double> of_weight(static_cast<size_t>(channels));  // Σ dz·xhat
+  std::vector<double> of_bias(of_weight.size());                 // Σ dz
   const auto count = static_cast<double>(width * shape.pixels);
   for (int64_t n = 0; n < shape.batch; ++n) {
     const Sums total = sums.of_picture(n);
@@ -368,6 +371,8 @@ void group_norm_backward(const GroupNormShape& shape, const Element* dy, const E
       for (int64_t c = g * width; c < (g + 1) * width; ++c) {
         sum += static_cast<double>(weight[c]) * total.first[c];
         product += static_cast<double>(weight[c]) * total.second[c];
+        of_weight[static_cast<size_t>(c)] += rstd * total.second[c];
+        of_bias[static_cast<size_t>(c)] += total.first[c];
       }
       for (int64_t c = g * width; c < (g + 1) * width; ++c) {
         const auto at = static_cast<size_t>(n * channels + c);
@@ -375,6 +380,10 @@ void group_norm_backward(const GroupNormShape& shape, const Element* dy, const E
         constant[at] = static_cast<float>(rstd * sum / count);
       }
     }
+  }
+  for (size_t i = 0; i < of_weight.size(); ++i) {
+    if (gradients.weight) gradients.weight[i] = static_cast<float>(of_weight[i]);
+    if (gradients.bias) gradients.bias[i] = static_cast<float>(of_bias[i]);
   }
   const Element* dz = shape.silu ? dx : dy;
   for_pieces(shape, [&](int64_t picture, int64_t start, int64_t pixels, int64_t) {
@@ -390,8 +399,9 @@ template void group_norm_forward(const GroupNormShape&, const float*, const floa
 template void group_norm_forward(const GroupNormShape&, const BFloat16*, const float*, const float*,
                                  BFloat16*, float*);
 template void group_norm_backward(const GroupNormShape&, const float*, const float*, const float*,
-                                  const float*, const float*, float*);
+                                  const float*, const float*, const GroupNormGradients<float>&);
 template void group_norm_backward(const GroupNormShape&, const BFloat16*, const BFloat16*,
-                                  const float*, const float*, const float*, BFloat16*);
+                                  const float*, const float*, const float*,
+                                  const GroupNormGradients<BFloat16>&);
 
 }  // namespace dorabooth::nn

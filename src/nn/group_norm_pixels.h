@@ -24,10 +24,19 @@ template <typename Element>
 void group_norm_forward(const GroupNormShape& shape, const Element* x, const float* weight,
                         const float* bias, Element* y, float* statistics);
 
-// dx of a frozen norm, from x and the statistics of the forward pass.
+// What the backward pass writes: dx [batch, pixels, channels], and [channels] of a norm that trains
+// (null: not computed).
+template <typename Element>
+struct GroupNormGradients {
+  Element* x = nullptr;
+  float* weight = nullptr;
+  float* bias = nullptr;
+};
+
+// From x and the statistics of the forward pass.
 template <typename Element>
 void group_norm_backward(const GroupNormShape& shape, const Element* dy, const Element* x,
                          const float* weight, const float* bias, const float* statistics,
-                         Element* dx);
+                         const GroupNormGradients<Element>& gradients);
 
 }  // namespace dorabooth::nn

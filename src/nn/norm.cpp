@@ -1,4 +1,4 @@
-// Frozen group norms of channels_last pictures on a CPU go to group_norm_pixels.h, everything else
+// Group norms of channels_last pictures on a CPU go to group_norm_pixels.h, everything else
 // to LibTorch. Statistics are fp32 or better whatever the dtype.
 #include "src/nn/norm.h"
 
@@ -18,9 +18,8 @@ namespace {
 bool takes_pixels(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
   return x.is_cpu() && x.dim() == 4 && x.numel() > 0 && x.size(1) % kGroupNormLanes == 0 &&
          (x.scalar_type() == at::kFloat || x.scalar_type() == at::kBFloat16) &&
-         x.scalar_type() == weight.scalar_type() &&
-         x.is_contiguous(at::MemoryFormat::ChannelsLast) && !weight.requires_grad() &&
-         !bias.requires_grad();
+         x.scalar_type() == weight.scalar_type() && x.scalar_type() == bias.scalar_type() &&
+         x.is_contiguous(at::MemoryFormat::ChannelsLast);
 }
 
 template <typename Element>
@@ -60,7 +59,7 @@ Normalised normalise(const at::Tensor& x, const at::Tensor& weight, const at::Te
   return result;
 }
 
-struct FrozenGroupNorm : torch::autograd::Function<FrozenGroupNorm> {
+struct PixelGroupNorm : torch::autograd::Function<PixelGroupNorm> {
   static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& x,
                             const at::Tensor& weight, const at::Tensor& bias, int64_t groups,
                             double eps, bool silu) {
@@ -85,17 +84,30 @@ struct FrozenGroupNorm : torch::autograd::Function<FrozenGroupNorm> {
                  context->saved_data["silu"].toBool());
     const at::Tensor dy = grad_outputs[0].contiguous(at::MemoryFormat::ChannelsLast);
     const at::Tensor dx = at::empty_like(x);
+    const at::ScalarType dtype = x.scalar_type();
+    const auto wanted = [&](size_t input, const at::Tensor& like) {
+      return context->needs_input_grad(input) ? at::empty_like(like) : at::Tensor();
+    };
+    const at::Tensor dweight = wanted(1, weight);
+    const at::Tensor dbias = wanted(2, bias);
+    const auto numbers = [](const at::Tensor& tensor) {
+      return tensor.defined() ? elements<float>(tensor) : nullptr;
+    };
     const auto run = [&]<typename Element>(Element* out) {
-      group_norm_backward(shape, elements<const Element>(dy), elements<const Element>(x),
-                          elements<const float>(weight), elements<const float>(bias),
-                          elements<const float>(statistics), out);
+      group_norm_backward<Element>(shape, elements<const Element>(dy), elements<const Element>(x),
+                                   elements<const float>(weight), elements<const float>(bias),
+                                   elements<const float>(statistics),
+                                   {out, numbers(dweight), numbers(dbias)});
     };
     if (x.scalar_type() == at::kFloat) {
       run(elements<float>(dx));
     } else {
       run(elements<BFloat16>(dx));
     }
-    return {dx, at::Tensor(), at::Tensor(), at::Tensor(), at::Tensor(), at::Tensor()};
+    const auto cast = [&](const at::Tensor& gradient) {
+      return gradient.defined() ? gradient.to(dtype) : at::Tensor();
+    };
+    return {dx, cast(dweight), cast(dbias), at::Tensor(), at::Tensor(), at::Tensor()};
   }
 };
 
@@ -117,8 +129,9 @@ at::Tensor GroupNorm::apply(const at::Tensor& x, bool silu) const {
     at::Tensor y = at::group_norm(x, groups_, weight, bias, eps_);
     return silu ? silu_of_temporary(std::move(y)) : y;
   }
-  if (at::GradMode::is_enabled() && x.requires_grad()) {
-    return FrozenGroupNorm::apply(x, weight, bias, groups_, eps_, silu);
+  const bool records = x.requires_grad() || weight.requires_grad() || bias.requires_grad();
+  if (at::GradMode::is_enabled() && records) {
+    return PixelGroupNorm::apply(x, weight, bias, groups_, eps_, silu);
   }
   return normalise(x, weight, bias, shape_of(x, groups_, eps_, silu)).y;
 }

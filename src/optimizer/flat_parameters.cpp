@@ -101,6 +101,19 @@ void FlatParameters::collect_gradients() {
   }
 }
 
+void FlatParameters::receive(size_t slot, const std::vector<at::Tensor>& parts) {
+  const at::NoGradGuard no_grad;
+  const at::Tensor& place = gradient_parts_[slot];
+  for (size_t i = 0; i < parts.size(); ++i) {
+    if (i == 0) {
+      place.copy_(parts[i]);
+    } else {
+      place.add_(parts[i]);
+    }
+  }
+  if (!parts.empty()) (*received_)[slot] = 1;
+}
+
 const at::Tensor& FlatParameters::pack(const std::vector<double>& further) {
   if (further.size() > kFurther) fail(further.size(), " numbers, and at most ", kFurther, " fit");
   collect_gradients();

@@ -47,6 +47,9 @@ class FlatParameters {
   void clear_gradients();
   // Takes in gradients that were assigned from outside instead of accumulated by a backward pass.
   void collect_gradients();
+  // The gradient of a slot is the sum of `parts`, of any floating type: what replicas of a model
+  // computed. Different slots may be given from different threads.
+  void receive(size_t slot, const std::vector<at::Tensor>& parts);
   // Whether a gradient came since clear_gradients(); one that never came is not a zero.
   bool received(size_t slot) const { return (*received_)[slot] != 0; }
 

@@ -23,6 +23,11 @@ class Optimizer {
   const std::vector<ParameterGroup>& groups() const { return groups_; }
 
   void zero_grad();
+  // For replicas of a model instead of a backward pass: parameter number `index`, counted over the
+  // groups, gets the sum of `parts`. Different ones may be given from different threads.
+  void receive_gradient(size_t index, const std::vector<at::Tensor>& parts) {
+    flat_.receive(index, parts);
+  }
   // The 2-norm of all gradients together.
   double grad_norm();
   // Scales the gradients by min(1, max_norm / (norm + 1e-6)), like torch's clip_grad_norm_; the

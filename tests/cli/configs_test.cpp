@@ -13,7 +13,9 @@
 #include "pipelines/evaluate.h"
 #include "pipelines/inspect.h"
 #include "pipelines/merge.h"
+#include "pipelines/pretrain.h"
 #include "pipelines/rank_pictures.h"
+#include "pipelines/restyle.h"
 #include "pipelines/sample.h"
 #include "pipelines/train.h"
 #include "tests/support/fixtures.h"
@@ -95,8 +97,8 @@ TEST(Configs, ReadmeIsUpToDate) {
 
 TEST(Configs, EveryFieldOfEveryRequestHasHelpAndAGroup) {
   const std::vector<const FieldTable*> tables = {
-      &train_fields(), &sample_fields(), &compare_fields(), &evaluate_fields(),
-      &rank_fields(),  &merge_fields(),  &inspect_fields(), &bench_fields()};
+      &train_fields(), &sample_fields(),  &compare_fields(), &evaluate_fields(), &rank_fields(),
+      &merge_fields(), &inspect_fields(), &restyle_fields(), &pretrain_fields(), &bench_fields()};
   for (const FieldTable* table : tables) {
     for (const Field& field : table->fields()) {
       EXPECT_FALSE(field.help.empty()) << field.name;
@@ -121,6 +123,8 @@ TEST(Configs, DefaultsAreWithinTheirOwnBoundsAndChoices) {
   expect_defaults_round_trip(rank_fields());
   expect_defaults_round_trip(merge_fields());
   expect_defaults_round_trip(inspect_fields());
+  expect_defaults_round_trip(restyle_fields());
+  expect_defaults_round_trip(pretrain_fields());
   expect_defaults_round_trip(bench_fields());
 }
 

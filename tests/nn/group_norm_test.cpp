@@ -57,6 +57,31 @@ class GroupNormCase {
   at::Tensor g_;
 };
 
+TEST(GroupNorm, GivesItsOwnParametersTheirGradients) {
+  at::manual_seed(1);
+  for (const bool silu : {false, true}) {
+    nn::GroupNorm norm(4, 32, 1e-5, at::kFloat);
+    const at::Tensor weight = at::randn({32}).set_requires_grad(true);
+    const at::Tensor bias = at::randn({32}).set_requires_grad(true);
+    norm.assign("weight", weight);
+    norm.assign("bias", bias);
+    const at::Tensor x =
+        at::randn({3, 32, 5, 7}).contiguous(at::MemoryFormat::ChannelsLast).set_requires_grad(true);
+    const at::Tensor dy = at::randn_like(x);
+    const auto have = torch::autograd::grad({silu ? norm.forward_silu(x) : norm.forward(x)},
+                                            {x, weight, bias}, {dy});
+    const auto wide = [](const at::Tensor& t) {
+      return t.detach().to(at::kDouble).set_requires_grad(true);
+    };
+    const at::Tensor inputs[] = {wide(x), wide(weight), wide(bias)};
+    at::Tensor y = at::group_norm(inputs[0], 4, inputs[1], inputs[2], 1e-5);
+    if (silu) y = at::silu(y);
+    const auto want =
+        torch::autograd::grad({y}, {inputs[0], inputs[1], inputs[2]}, {dy.to(at::kDouble)});
+    for (size_t i = 0; i < 3; ++i) EXPECT_LE(distance(have[i], want[i]), 2e-6) << i;
+  }
+}
+
 TEST(GroupNorm, IsAsExactAsLibTorchs) {
   at::manual_seed(0);
   const int threads = at::get_num_threads();

@@ -21,6 +21,7 @@ int compare_command(const Arguments& arguments, const Streams& streams);
 int evaluate_command(const Arguments& arguments, const Streams& streams);
 int rank_command(const Arguments& arguments, const Streams& streams);
 int merge_command(const Arguments& arguments, const Streams& streams);
+int pretrain_command(const Arguments& arguments, const Streams& streams);
 int restyle_command(const Arguments& arguments, const Streams& streams);
 int inspect_command(const Arguments& arguments, const Streams& streams);
 int bench_command(const Arguments& arguments, const Streams& streams);

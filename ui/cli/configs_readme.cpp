@@ -6,7 +6,9 @@
 #include "pipelines/evaluate.h"
 #include "pipelines/inspect.h"
 #include "pipelines/merge.h"
+#include "pipelines/pretrain.h"
 #include "pipelines/rank_pictures.h"
+#include "pipelines/restyle.h"
 #include "pipelines/sample.h"
 #include "pipelines/train.h"
 #include "ui/cli/preset_readme.h"
@@ -38,6 +40,8 @@ std::string configs_readme(const std::filesystem::path& configs) {
   text += section("rank", rank_fields());
   text += section("merge", merge_fields());
   text += section("inspect", inspect_fields());
+  text += section("restyle", restyle_fields());
+  text += section("pretrain", pretrain_fields());
   text += section("bench", bench_fields());
   return text;
 }

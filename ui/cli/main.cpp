@@ -24,6 +24,7 @@ constexpr Command kCommands[] = {
     {"merge", "write a base with adapters merged into its weights", merge_command},
     {"restyle", "draw flat pictures again in many styles", restyle_command},
     {"inspect", "say what a safetensors file or a model folder is", inspect_command},
+    {"pretrain", "train a small base of one's own from nothing", pretrain_command},
     {"bench", "time a training step, a sampling step, a load or a merge", bench_command},
     {"gui", "open the desktop program", gui_command},
 };
