@@ -34,8 +34,8 @@ ColourPlane coloured_shadow(const IconShape& shape, const Light& light, float di
 // Brightness of the surroundings in a direction: sky above, a bright horizon, dark floor, a lamp.
 float surroundings(float up, float side, float shift) {
   const float v = up + 0.25f * side + shift;
-  const float sky = mix(0.75f, 0.35f, smoothstep(0.1f, 0.9f, v));
-  const float floor = mix(0.12f, 0.5f, smoothstep(-0.1f, -0.9f, v));
+  const float sky = mix(0.85f, 0.5f, smoothstep(0.1f, 0.9f, v));
+  const float floor = mix(0.28f, 0.68f, smoothstep(-0.05f, -0.7f, v));
   const float base = mix(floor, sky, smoothstep(-0.06f, 0.06f, v));
   const float horizon = std::exp(-90.0f * (v - 0.13f) * (v - 0.13f));
   const float lamp = std::exp(-40.0f * (v - 0.7f) * (v - 0.7f));
@@ -51,8 +51,8 @@ ColourPlane paint_jelly(const IconShape& shape, const Light& light, StyleDraws& 
   relief.parts = draws.between(0.2f, 0.4f);
   const ColourPlane normals = relief_normals(shape, relief);
   const Colour to_light = light.direction();
-  const float glow = draws.between(0.6f, 1.0f);
-  const float clearness = draws.between(0.1f, 0.25f);
+  const float glow = draws.between(0.5f, 0.9f);
+  const float clearness = draws.between(0.02f, 0.14f);
   const float spot = draws.between(40.0f, 120.0f);
   const float rim = draws.between(0.35f, 0.6f);
   ColourPlane icon(shape.side, shape.side);
@@ -136,13 +136,13 @@ ColourPlane paint_metallic(const IconShape& shape, const Light& light, StyleDraw
       const float side = 2.0f * n[2] * n[0] * to_side;
       const float place = 0.35f * (0.5f - static_cast<float>(y) / static_cast<float>(shape.side));
       const float seen = surroundings(up + place, side, shift);
-      const float grey = 0.35f + 0.65f * luminance(shape.colour(y, x));
+      const float grey = 0.5f + 0.5f * luminance(shape.colour(y, x));
       const Colour base = mix(metal * grey, shape.colour(y, x), own_share);
       const float edge = 1.0f - 0.5f * std::exp(-0.7f * shape.to_edge(y, x));
-      const Colour dark = base.mul(base) * (1.35f * std::min(seen, 0.8f) * edge);
-      const Colour lit = base * (1.15f * std::min(seen, 0.85f) * edge);
+      const Colour dark = base.mul(base) * (1.5f * std::min(seen, 0.8f) * edge);
+      const Colour lit = base * (1.25f * std::min(seen, 0.85f) * edge);
       icon(y, x) =
-          mix(mix(dark, lit, clamp01(seen * 1.3f)), kWhite, clamp01(0.85f * (seen - 0.72f)));
+          mix(mix(dark, lit, clamp01(seen * 1.3f)), kWhite, clamp01(0.9f * (seen - 0.78f)));
     }
   }
   return laid_over(icon, shape.alpha, plain_ground(shape.side, kWhite));
@@ -160,7 +160,7 @@ ColourPlane paint_embossed(const IconShape& shape, const Light& light, StyleDraw
     for (int x = 0; x < shape.side; ++x) {
       const float outer = std::min(shape.to_ground(y, x), width);
       const float groove = std::min(shape.to_edge(y, x), 0.5f * width);
-      heights(y, x) = sunk * (outer + 0.8f * groove * (shape.mask(y, x) != 0 ? 1.0f : 0.0f));
+      heights(y, x) = sunk * (outer + 1.1f * groove * (shape.mask(y, x) != 0 ? 1.0f : 0.0f));
     }
   }
   const ColourPlane normals = normals_of(heights, draws.between(0.6f, 0.9f), 1.1f);
@@ -171,7 +171,7 @@ ColourPlane paint_embossed(const IconShape& shape, const Light& light, StyleDraw
   ColourPlane picture(shape.side, shape.side);
   for (int y = 0; y < shape.side; ++y) {
     for (int x = 0; x < shape.side; ++x) {
-      const float tone = normals(y, x).dot(to_light) - to_light[2] + 0.02f * grain(y, x);
+      const float tone = 1.3f * (normals(y, x).dot(to_light) - to_light[2]) + 0.02f * grain(y, x);
       const Colour colour = paper * (1.0f + 0.75f * std::min(0.0f, tone));
       picture(y, x) = mix(colour, kWhite, clamp01(1.2f * tone));
     }

@@ -26,6 +26,8 @@ ColourPlane paint_clay(const IconShape& shape, const Light& light, StyleDraws& d
 ColourPlane paint_balloon(const IconShape& shape, const Light& light, StyleDraws& draws);
 ColourPlane paint_plastic(const IconShape& shape, const Light& light, StyleDraws& draws);
 ColourPlane paint_satin(const IconShape& shape, const Light& light, StyleDraws& draws);
+ColourPlane paint_colour_lit(const IconShape& shape, const Light& light, StyleDraws& draws);
+ColourPlane paint_hue_gradient(const IconShape& shape, const Light& light, StyleDraws& draws);
 ColourPlane paint_shaded_card(const IconShape& shape, const Light& light, StyleDraws& draws);
 ColourPlane paint_glossy_card(const IconShape& shape, const Light& light, StyleDraws& draws);
 ColourPlane paint_clay_card(const IconShape& shape, const Light& light, StyleDraws& draws);

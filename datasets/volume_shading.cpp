@@ -27,13 +27,6 @@ class PowerTable {
   float values_[kLast + 1];
 };
 
-// -1 to 1 along the light over the bounds of a pixel's part.
-float along_light(const cv::Rect& bounds, int x, int y, float to_x, float to_y) {
-  const float u = (static_cast<float>(x - bounds.x) + 0.5f) / static_cast<float>(bounds.width);
-  const float v = (static_cast<float>(y - bounds.y) + 0.5f) / static_cast<float>(bounds.height);
-  return (2.0f * u - 1.0f) * to_x + (2.0f * v - 1.0f) * to_y;
-}
-
 Colour toned(const Colour& own, float tone, const Material& material, const PowerTable& gamma) {
   if (tone < 0.0f) {
     const Colour deep(gamma(own[0]) * material.shadow_tint[0],
@@ -49,6 +42,15 @@ Colour toned(const Colour& own, float tone, const Material& material, const Powe
 Colour Light::direction() const {
   const float flat = std::cos(elevation);
   return {flat * std::cos(azimuth), flat * std::sin(azimuth), std::sin(elevation)};
+}
+
+float along_light(const IconShape& shape, int x, int y, float to_x, float to_y) {
+  const int part = shape.regions(y, x);
+  if (part == 0) return 0.0f;
+  const cv::Rect& bounds = shape.bounds[static_cast<size_t>(part)];
+  const float u = (static_cast<float>(x - bounds.x) + 0.5f) / static_cast<float>(bounds.width);
+  const float v = (static_cast<float>(y - bounds.y) + 0.5f) / static_cast<float>(bounds.height);
+  return (2.0f * u - 1.0f) * to_x + (2.0f * v - 1.0f) * to_y;
 }
 
 ColourPlane relief_normals(const IconShape& shape, const Relief& relief) {
@@ -114,9 +116,8 @@ ColourPlane shaded(const IconShape& shape, const ColourPlane& normals, const Lig
   for (int y = 0; y < shape.side; ++y) {
     for (int x = 0; x < shape.side; ++x) {
       const Colour& n = normals(y, x);
-      const auto part = static_cast<size_t>(shape.regions(y, x));
       float tone = material.contrast * (n.dot(to_light) - to_light[2]);
-      if (part > 0) tone += material.gradient * along_light(shape.bounds[part], x, y, to_x, to_y);
+      tone += material.gradient * along_light(shape, x, y, to_x, to_y);
       tone -= material.occlusion * std::exp(-0.5f * shape.to_edge(y, x)) * 2.0f;
       tone -= 2.0f * material.cast * cast(y, x);
       Colour colour = toned(shape.colour(y, x), tone, material, gamma);

@@ -42,6 +42,9 @@ ColourPlane relief_normals(const IconShape& shape, const Relief& relief);
 ColourPlane shaded(const IconShape& shape, const ColourPlane& normals, const Light& light,
                    const Material& material);
 
+// -1 to 1: how far along a direction a pixel lies within its part; 0 on the ground.
+float along_light(const IconShape& shape, int x, int y, float to_x, float to_y);
+
 // 0 to 1: where smaller parts, a few pixels nearer the light, stand before it.
 Plane cast_shadows(const IconShape& shape, const Light& light, float reach);
 

@@ -126,6 +126,7 @@ ColourPlane clay_icon(const IconShape& shape, const Light& light, StyleDraws& dr
   material.light_tint = Colour(0.3f, 0.28f, 0.26f);
   material.occlusion = draws.between(0.3f, 0.45f);
   IconShape soft = shape;
+  soft.colour = shape.colour.clone();  // copies of a plane share its pixels
   // Clay has less colour and no deep black.
   for (Colour& colour : soft.colour) {
     const float grey = luminance(colour);
@@ -240,6 +241,43 @@ ColourPlane paint_satin(const IconShape& shape, const Light& light, StyleDraws& 
     }
   }
   return on_white(shape, icon);
+}
+
+// Matte, under two lights of different hues from opposite sides.
+ColourPlane paint_colour_lit(const IconShape& shape, const Light& light, StyleDraws& draws) {
+  const Relief relief = drawn_relief(draws);
+  Material material = drawn_material(draws, draws.between(0.5f, 0.9f));
+  const float hue = draws.unit();
+  const float apart = draws.between(0.3f, 0.7f);
+  material.light_tint = from_hsv(hue, 0.5f, 0.6f);
+  material.shadow_tint = from_hsv(hue + apart, 0.35f, 0.95f);
+  material.bounce_tint = from_hsv(hue + apart, 0.6f, 0.9f);
+  material.bounce = draws.between(0.6f, 1.0f);
+  return on_white(shape, shaded(shape, relief_normals(shape, relief), light, material));
+}
+
+// Round and soft; every part runs from one neighbouring hue to the other along the light.
+ColourPlane paint_hue_gradient(const IconShape& shape, const Light& light, StyleDraws& draws) {
+  const float turn = draws.between(0.05f, 0.12f) * (draws.chance(0.7f) ? 1.0f : -1.0f);
+  const float lift = draws.between(0.05f, 0.2f);
+  const float to_x = std::cos(light.azimuth);
+  const float to_y = std::sin(light.azimuth);
+  IconShape turned = shape;
+  turned.colour = shape.colour.clone();
+  for (int y = 0; y < shape.side; ++y) {
+    for (int x = 0; x < shape.side; ++x) {
+      const Colour hsv = to_hsv(shape.colour(y, x));
+      const float along = along_light(shape, x, y, to_x, to_y);
+      const Colour bent = from_hsv(hsv[0] + turn * along, hsv[1], hsv[2]);
+      const Colour tint = from_hsv(0.72f + turn * along, 0.25f, 1.0f);
+      turned.colour(y, x) = mix(bent, tint, lift);
+    }
+  }
+  Relief relief = drawn_relief(draws);
+  relief.sigma = draws.between(1.2f, 2.0f);
+  Material material = drawn_material(draws, 0.6f);
+  material.occlusion *= 0.6f;
+  return on_white(shape, shaded(turned, relief_normals(turned, relief), light, material));
 }
 
 ColourPlane paint_shaded_card(const IconShape& shape, const Light& light, StyleDraws& draws) {
