@@ -56,8 +56,8 @@ std::vector<std::string> wanted_styles(const RestyleRequest& request) {
     for (const DrawnStyle& style : drawn_styles()) names.push_back(style.name);
   }
   if (request.styles_per_image > static_cast<int64_t>(names.size())) {
-    throw UsageError(concat("--styles_per_image ", request.styles_per_image, ": there are ",
-                            names.size(), " styles"));
+    throw UsageError(concat("--styles_per_image ", request.styles_per_image, ": only ",
+                            names.size(), " to choose from"));
   }
   return names;
 }
