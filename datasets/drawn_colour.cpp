@@ -45,8 +45,7 @@ Colour to_hsv(const Colour& colour) {
 }
 
 Colour screened(const Colour& colour, const Colour& tint) {
-  const Colour white(1.0f, 1.0f, 1.0f);
-  return white - (white - colour).mul(white - tint);
+  return kWhite - (kWhite - colour).mul(kWhite - tint);
 }
 
 ColourPlane colour_plane(const Image& image) {

@@ -12,6 +12,8 @@ using Colour = cv::Vec3f;
 using Plane = cv::Mat_<float>;
 using ColourPlane = cv::Mat_<Colour>;
 
+inline const Colour kWhite(1.0f, 1.0f, 1.0f);
+
 inline constexpr float clamp01(float value) { return std::min(1.0f, std::max(0.0f, value)); }
 inline float mix(float a, float b, float share) { return a + (b - a) * share; }
 inline Colour mix(const Colour& a, const Colour& b, float share) { return a + (b - a) * share; }

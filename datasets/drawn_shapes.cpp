@@ -139,7 +139,8 @@ Colour drawn_colour(StyleDraws& draws) {
   const float hue = draws.unit();
   if (kind < 0.1f) return from_hsv(hue, 0.06f, draws.between(0.85f, 0.97f));
   if (kind < 0.2f) return from_hsv(hue, 0.3f, draws.between(0.03f, 0.3f));
-  return from_hsv(hue, draws.between(0.25f, 1.0f), draws.between(0.4f, 1.0f));
+  const float richness = draws.between(0.25f, 1.0f);
+  return from_hsv(hue, richness, draws.between(0.4f, 1.0f));
 }
 
 // The paint of one shape: a colour, often running into another along a line, at times striped.
@@ -179,7 +180,7 @@ Paint drawn_paint(StyleDraws& draws, int side) {
 }
 
 IconShape drawn_icon(StyleDraws& draws, int side) {
-  ColourPlane colour(side, side, Colour(1.0f, 1.0f, 1.0f));
+  ColourPlane colour(side, side, kWhite);
   Plane alpha(side, side, 0.0f);
   cv::Mat_<int> regions(side, side, 0);
   const int shapes = 2 + draws.integer(8);
@@ -213,7 +214,7 @@ std::string drawn_style_name(StyleDraws& draws, bool is_volumetric) {
 }
 
 Image flat_picture(const IconShape& shape, StyleDraws& draws) {
-  ColourPlane ground = plain_ground(shape.side, Colour(1.0f, 1.0f, 1.0f));
+  ColourPlane ground = plain_ground(shape.side, kWhite);
   if (draws.chance(0.5f)) ground = coloured_ground(shape, draws);
   if (draws.chance(0.3f)) {
     const float blur = 0.04f * static_cast<float>(shape.side);

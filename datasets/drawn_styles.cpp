@@ -46,7 +46,7 @@ constexpr Row kRows[] = {
      paint_metallic},
     {"enamel", "enamel pin", "flat fields between raised metal lines", true, paint_enamel},
     {"embossed", "embossed paper", "relief in one sheet of paper", true, paint_embossed},
-    {"cel-shaded", "cel-shaded", "hard light and shade in three tones", true, paint_posterised},
+    {"cel-shaded", "cel-shaded", "hard light and shade in three tones", true, paint_cel_shaded},
     {"outlined", "outlined", "dark lines around flat parts", false, paint_outlined},
     {"line", "line-drawing", "lines alone, on white", false, paint_lines},
     {"pencilled", "pencilled", "hatching on rough paper", false, paint_pencilled},

@@ -6,16 +6,6 @@
 
 namespace dorabooth {
 
-namespace {
-
-const Colour kWhite(1.0f, 1.0f, 1.0f);
-
-float pixels(const IconShape& shape, float of_128) {
-  return of_128 * static_cast<float>(shape.side) / 128.0f;
-}
-
-}  // namespace
-
 // One hue from dark to light.
 ColourPlane paint_monochrome(const IconShape& shape, const Light&, StyleDraws& draws) {
   const float hue = draws.unit();
@@ -41,7 +31,7 @@ ColourPlane paint_silhouette(const IconShape& shape, const Light&, StyleDraws& d
 
 // A white rim, and a shadow below it, on a coloured ground.
 ColourPlane paint_sticker(const IconShape& shape, const Light& light, StyleDraws& draws) {
-  const float rim = pixels(shape, draws.between(3.0f, 6.0f));
+  const float rim = shape.pixels(draws.between(3.0f, 6.0f));
   Plane to_icon;
   cv::distanceTransform(cv::Mat(shape.mask == 0), to_icon, cv::DIST_L2, cv::DIST_MASK_5);
   cv::GaussianBlur(to_icon, to_icon, {}, 1.0, 1.0);
@@ -51,9 +41,9 @@ ColourPlane paint_sticker(const IconShape& shape, const Light& light, StyleDraws
       paper(y, x) = smoothstep(rim + 0.8f, rim - 0.8f, to_icon(y, x));
   }
   ColourPlane ground = coloured_ground(shape, draws);
-  const float far = pixels(shape, draws.between(1.0f, 3.5f));
-  const cv::Point2f offset(-far * std::cos(light.azimuth), -far * std::sin(light.azimuth));
-  cast_on_ground(ground, paper, offset, pixels(shape, 2.0f), 0.7f, Colour(0.5f, 0.48f, 0.55f));
+  const float far = shape.pixels(draws.between(1.0f, 3.5f));
+  cast_on_ground(ground, paper, light.away(far), shape.pixels(2.0f), 0.7f,
+                 Colour(0.5f, 0.48f, 0.55f));
   const ColourPlane sheet = laid_over(plain_ground(shape.side, kWhite), paper, ground);
   return laid_over(shape.colour, shape.alpha, sheet);
 }
@@ -94,7 +84,7 @@ ColourPlane paint_long_shadow(const IconShape& shape, const Light& light, StyleD
 }
 
 // Light and hard shade in two or three steps, as in a comic.
-ColourPlane paint_posterised(const IconShape& shape, const Light& light, StyleDraws& draws) {
+ColourPlane paint_cel_shaded(const IconShape& shape, const Light& light, StyleDraws& draws) {
   Relief relief;
   relief.whole = draws.between(0.45f, 0.65f);
   relief.parts = draws.between(0.1f, 0.25f);

@@ -76,7 +76,7 @@ Fitted fitted(const ColourPlane& source, int side, float fill) {
   cv::resize(source, resized, {scaled(source.cols), scaled(source.rows)}, 0, 0,
              scale < 0.9f ? cv::INTER_AREA : cv::INTER_CUBIC);
   resized = cv::max(cv::min(resized, cv::Scalar::all(1.0)), cv::Scalar::all(0.0));
-  ColourPlane flat(side, side, Colour(1.0f, 1.0f, 1.0f));
+  ColourPlane flat(side, side, kWhite);
   resized.copyTo(flat(
       cv::Rect((side - resized.cols) / 2, (side - resized.rows) / 2, resized.cols, resized.rows)));
   return {flat, scale};
@@ -119,8 +119,8 @@ Colour darkest_near(const ColourPlane& flat, int x, int y) {
 
 // Coverage of a pixel whose own colour would be `pure`, by least squares.
 float coverage(const Colour& seen, const Colour& pure) {
-  const Colour whole = Colour(1.0f, 1.0f, 1.0f) - pure;
-  const Colour part = Colour(1.0f, 1.0f, 1.0f) - seen;
+  const Colour whole = kWhite - pure;
+  const Colour part = kWhite - seen;
   const float length = whole.dot(whole);
   return length < 1e-3f ? 1.0f : clamp01(part.dot(whole) / length);
 }
@@ -310,7 +310,7 @@ IconShape shape_of_parts(const ColourPlane& colour, const Plane& alpha,
   shape.flat = ColourPlane(shape.side, shape.side);
   for (int y = 0; y < shape.side; ++y) {
     for (int x = 0; x < shape.side; ++x)
-      shape.flat(y, x) = mix(Colour(1.0f, 1.0f, 1.0f), shape.colour(y, x), alpha(y, x));
+      shape.flat(y, x) = mix(kWhite, shape.colour(y, x), alpha(y, x));
   }
   measure(shape);
   return shape;

@@ -10,6 +10,8 @@ namespace dorabooth {
 
 struct IconShape {
   int side = 0;
+  // A length that is so many pixels at a side of 128.
+  float pixels(float of_128) const { return of_128 * static_cast<float>(side) / 128.0f; }
   ColourPlane flat;             // the icon at this size on white
   ColourPlane colour;           // without the ground's share; ground has the nearest pixel's colour
   Plane alpha;                  // 0: ground, 1: icon, between on the outline

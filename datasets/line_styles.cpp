@@ -8,12 +8,6 @@ namespace dorabooth {
 
 namespace {
 
-const Colour kWhite(1.0f, 1.0f, 1.0f);
-
-float pixels(const IconShape& shape, float of_128) {
-  return of_128 * static_cast<float>(shape.side) / 128.0f;
-}
-
 // Distance to the nearest line between parts or along the outline, in pixels, smoothed.
 Plane distance_to_lines(const IconShape& shape) {
   Plane distance(shape.side, shape.side);
@@ -77,8 +71,8 @@ ColourPlane flat_parts(const IconShape& shape) {
   return flat;
 }
 
-// 0 to 1: strokes at an angle, `period` pixels apart, each point inked where the tone there is
-// darker than the stroke's own noise.
+// 0 to 1: ink at a point of strokes across an angle, `period` pixels apart; `share` of the paper is
+// under them.
 float hatched(float x, float y, float angle, float period, float share) {
   const float across = (x * std::cos(angle) + y * std::sin(angle)) / period;
   const float in_stroke = std::abs(2.0f * (across - std::floor(across)) - 1.0f);
@@ -88,14 +82,15 @@ float hatched(float x, float y, float angle, float period, float share) {
 }  // namespace
 
 ColourPlane paint_outlined(const IconShape& shape, const Light&, StyleDraws& draws) {
-  const float width = pixels(shape, draws.between(1.5f, 4.0f));
-  const Colour ink = from_hsv(draws.unit(), 0.5f, draws.chance(0.6f) ? 0.08f : 0.3f);
+  const float width = shape.pixels(draws.between(1.5f, 4.0f));
+  const float hue = draws.unit();
+  const Colour ink = from_hsv(hue, 0.5f, draws.chance(0.6f) ? 0.08f : 0.3f);
   const Plane line = contour(shape, width);
   return laid_over(plain_ground(shape.side, ink), line, flat_parts(shape));
 }
 
 ColourPlane paint_lines(const IconShape& shape, const Light&, StyleDraws& draws) {
-  const float width = pixels(shape, draws.between(1.0f, 2.8f));
+  const float width = shape.pixels(draws.between(1.0f, 2.8f));
   const float hue = draws.unit();
   const Colour ink = draws.chance(0.6f) ? Colour(0.08f, 0.08f, 0.1f) : from_hsv(hue, 0.8f, 0.5f);
   return laid_over(plain_ground(shape.side, ink), contour(shape, width),
@@ -105,11 +100,11 @@ ColourPlane paint_lines(const IconShape& shape, const Light&, StyleDraws& draws)
 // Contours and hatching, denser where the icon is darker, on rough paper.
 ColourPlane paint_pencilled(const IconShape& shape, const Light&, StyleDraws& draws) {
   const float angle = draws.between(0.4f, 1.2f);
-  const float period = pixels(shape, draws.between(2.6f, 4.0f));
+  const float period = shape.pixels(draws.between(2.6f, 4.0f));
   const bool coloured = draws.chance(0.4f);
-  const float waver = pixels(shape, draws.between(0.5f, 1.0f));
-  const Plane noise = smooth_noise(shape, draws, pixels(shape, 6.0f));
-  const Plane line = wavering(contour(shape, pixels(shape, 1.2f)), noise, waver);
+  const float waver = shape.pixels(draws.between(0.5f, 1.0f));
+  const Plane noise = smooth_noise(shape, draws, shape.pixels(6.0f));
+  const Plane line = wavering(contour(shape, shape.pixels(1.2f)), noise, waver);
   Plane grain(shape.side, shape.side);
   draws.fill_uniform({grain[0], grain.total()});
   cv::GaussianBlur(grain, grain, {}, 0.6, 0.6);
@@ -134,15 +129,15 @@ ColourPlane paint_pencilled(const IconShape& shape, const Light&, StyleDraws& dr
 
 // Washes that run over the edges, with darker rims and uneven pigment.
 ColourPlane paint_watercolour(const IconShape& shape, const Light&, StyleDraws& draws) {
-  const float bleed = pixels(shape, draws.between(1.2f, 2.2f));
+  const float bleed = shape.pixels(draws.between(1.2f, 2.2f));
   const float strength = draws.between(0.6f, 0.85f);
-  const Plane coarse = smooth_noise(shape, draws, pixels(shape, draws.between(4.0f, 8.0f)));
+  const Plane coarse = smooth_noise(shape, draws, shape.pixels(draws.between(4.0f, 8.0f)));
   ColourPlane wash = wavering(shape.flat, coarse, bleed);
-  cv::bilateralFilter(wash.clone(), wash, 5, 0.2, pixels(shape, 2.0f));
+  cv::bilateralFilter(wash.clone(), wash, 5, 0.2, shape.pixels(2.0f));
   Plane cover = wavering(shape.alpha, coarse, bleed);
   cv::GaussianBlur(cover, cover, {}, 0.8, 0.8);
   Plane wide;
-  cv::GaussianBlur(cover, wide, {}, pixels(shape, 3.0f), pixels(shape, 3.0f));
+  cv::GaussianBlur(cover, wide, {}, shape.pixels(3.0f), shape.pixels(3.0f));
   Plane grain(shape.side, shape.side);
   draws.fill_uniform({grain[0], grain.total()});
   cv::GaussianBlur(grain, grain, {}, 0.8, 0.8);
@@ -162,8 +157,8 @@ ColourPlane paint_watercolour(const IconShape& shape, const Light&, StyleDraws& 
 // Bright tubes along the edges in the dark, in the parts' hues.
 ColourPlane paint_neon(const IconShape& shape, const Light&, StyleDraws& draws) {
   const Plane distance = distance_to_lines(shape);
-  const float width = pixels(shape, draws.between(0.8f, 1.6f));
-  const float spread = pixels(shape, draws.between(3.0f, 6.0f));
+  const float width = shape.pixels(draws.between(0.8f, 1.6f));
+  const float spread = shape.pixels(draws.between(3.0f, 6.0f));
   const bool one_hue = draws.chance(0.35f);
   const float hue = draws.unit();
   const ColourPlane dark = dark_ground(shape, draws);
@@ -204,7 +199,7 @@ ColourPlane paint_stained_glass(const IconShape& shape, const Light&, StyleDraws
     tones.push_back(draws.between(0.78f, 1.15f));
   }
   const Colour pane = from_hsv(draws.unit(), 0.3f, 0.95f);
-  const float lead = pixels(shape, draws.between(1.2f, 2.0f));
+  const float lead = shape.pixels(draws.between(1.2f, 2.0f));
   const Plane edges = distance_to_lines(shape);
   ColourPlane picture(shape.side, shape.side);
   for (int y = 0; y < shape.side; ++y) {

@@ -9,21 +9,11 @@ namespace dorabooth {
 
 namespace {
 
-const Colour kWhite(1.0f, 1.0f, 1.0f);
-
-float pixels(const IconShape& shape, float of_128) {
-  return of_128 * static_cast<float>(shape.side) / 128.0f;
-}
-
-cv::Point2f away_from(const Light& light, float distance) {
-  return {-distance * std::cos(light.azimuth), -distance * std::sin(light.azimuth)};
-}
-
 // Light that went through the icon: its own colours, blurred, on the ground.
 ColourPlane coloured_shadow(const IconShape& shape, const Light& light, float distance, float blur,
                             float strength) {
   ColourPlane stain = laid_over(shape.colour, shape.alpha, plain_ground(shape.side, kWhite));
-  const cv::Point2f offset = away_from(light, distance);
+  const cv::Point2f offset = light.away(distance);
   cv::warpAffine(stain, stain, cv::Matx23f(1, 0, offset.x, 0, 1, offset.y), stain.size(),
                  cv::INTER_LINEAR, cv::BORDER_CONSTANT, cv::Scalar::all(1.0));
   cv::GaussianBlur(stain, stain, {}, blur, blur);
@@ -70,8 +60,8 @@ ColourPlane paint_jelly(const IconShape& shape, const Light& light, StyleDraws& 
       icon(y, x) = mix(colour, kWhite, clamp01(shine));
     }
   }
-  const float distance = pixels(shape, draws.between(2.0f, 5.0f));
-  const float blur = pixels(shape, draws.between(2.5f, 5.0f));
+  const float distance = shape.pixels(draws.between(2.0f, 5.0f));
+  const float blur = shape.pixels(draws.between(2.5f, 5.0f));
   const ColourPlane ground =
       coloured_shadow(shape, light, distance, blur, draws.between(0.3f, 0.6f));
   return laid_over(icon, shape.alpha, ground);
@@ -84,14 +74,14 @@ ColourPlane paint_glass(const IconShape& shape, const Light& light, StyleDraws& 
   relief.parts = draws.between(0.3f, 0.6f);
   relief.plateau = draws.between(3.0f, 7.0f);
   const ColourPlane normals = relief_normals(shape, relief);
-  const Plane crescent = lit_crescent(shape, light, pixels(shape, 2.0f), pixels(shape, 1.6f));
+  const Plane crescent = lit_crescent(shape, light, shape.pixels(2.0f), shape.pixels(1.6f));
   const float clear = draws.between(0.35f, 0.6f);
-  const float period = pixels(shape, draws.between(40.0f, 70.0f));
+  const float period = shape.pixels(draws.between(40.0f, 70.0f));
   const float phase = draws.unit();
   const float stripe = draws.between(0.15f, 0.35f);
   ColourPlane ground = coloured_ground(shape, draws);
-  cast_on_ground(ground, shape.alpha, away_from(light, pixels(shape, 4.0f)), pixels(shape, 4.0f),
-                 0.4f, Colour(0.6f, 0.6f, 0.7f));
+  cast_on_ground(ground, shape.alpha, light.away(shape.pixels(4.0f)), shape.pixels(4.0f), 0.4f,
+                 Colour(0.6f, 0.6f, 0.7f));
   ColourPlane icon(shape.side, shape.side);
   for (int y = 0; y < shape.side; ++y) {
     for (int x = 0; x < shape.side; ++x) {
@@ -128,6 +118,7 @@ ColourPlane paint_metallic(const IconShape& shape, const Light& light, StyleDraw
   const float own_share = kind > 2 ? draws.between(0.75f, 0.95f) : draws.between(0.1f, 0.3f);
   const float shift = draws.between(-0.15f, 0.15f);
   const float to_side = std::cos(light.azimuth);
+  const float edge_falloff = -0.7f / shape.pixels(1.0f);
   ColourPlane icon(shape.side, shape.side);
   for (int y = 0; y < shape.side; ++y) {
     for (int x = 0; x < shape.side; ++x) {
@@ -138,7 +129,7 @@ ColourPlane paint_metallic(const IconShape& shape, const Light& light, StyleDraw
       const float seen = surroundings(up + place, side, shift);
       const float grey = 0.5f + 0.5f * luminance(shape.colour(y, x));
       const Colour base = mix(metal * grey, shape.colour(y, x), own_share);
-      const float edge = 1.0f - 0.5f * std::exp(-0.7f * shape.to_edge(y, x));
+      const float edge = 1.0f - 0.5f * std::exp(edge_falloff * shape.to_edge(y, x));
       const Colour dark = base.mul(base) * (1.5f * std::min(seen, 0.8f) * edge);
       const Colour lit = base * (1.25f * std::min(seen, 0.85f) * edge);
       icon(y, x) =
@@ -153,7 +144,7 @@ ColourPlane paint_embossed(const IconShape& shape, const Light& light, StyleDraw
   const float hue = draws.unit();
   const float tint = draws.chance(0.4f) ? draws.between(0.08f, 0.3f) : draws.between(0.0f, 0.06f);
   const Colour paper = from_hsv(hue, tint, draws.between(0.84f, 0.93f));
-  const float width = pixels(shape, draws.between(2.5f, 4.5f));
+  const float width = shape.pixels(draws.between(2.5f, 4.5f));
   const float sunk = draws.chance(0.3f) ? -1.0f : 1.0f;
   Plane heights(shape.side, shape.side);
   for (int y = 0; y < shape.side; ++y) {
@@ -181,7 +172,7 @@ ColourPlane paint_embossed(const IconShape& shape, const Light& light, StyleDraw
 
 // Flat glossy fields between raised metal lines.
 ColourPlane paint_enamel(const IconShape& shape, const Light& light, StyleDraws& draws) {
-  const float width = pixels(shape, draws.between(1.4f, 2.2f));
+  const float width = shape.pixels(draws.between(1.4f, 2.2f));
   const bool gold = draws.chance(0.6f);
   const Colour metal = gold ? Colour(0.98f, 0.8f, 0.4f) : Colour(0.88f, 0.9f, 0.94f);
   Plane wire(shape.side, shape.side);
@@ -211,8 +202,8 @@ ColourPlane paint_enamel(const IconShape& shape, const Light& light, StyleDraws&
     }
   }
   ColourPlane ground = plain_ground(shape.side, kWhite);
-  cast_on_ground(ground, shape.alpha, away_from(light, pixels(shape, 2.0f)), pixels(shape, 1.5f),
-                 0.45f, Colour(0.55f, 0.55f, 0.6f));
+  cast_on_ground(ground, shape.alpha, light.away(shape.pixels(2.0f)), shape.pixels(1.5f), 0.45f,
+                 Colour(0.55f, 0.55f, 0.6f));
   return laid_over(icon, shape.alpha, ground);
 }
 

@@ -6,17 +6,7 @@
 
 namespace dorabooth {
 
-namespace {
-
-const Colour kWhite(1.0f, 1.0f, 1.0f);
-
-float pixels(const IconShape& shape, float of_128) {
-  return of_128 * static_cast<float>(shape.side) / 128.0f;
-}
-
-}  // namespace
-
-// 8 to 24 blocks a side, in few shades.
+// 10 to 24 blocks a side, in few shades.
 ColourPlane paint_pixelated(const IconShape& shape, const Light&, StyleDraws& draws) {
   const int blocks = 10 + draws.integer(15);
   const float shades = draws.chance(0.5f) ? 5.0f : 255.0f;
@@ -59,7 +49,7 @@ ColourPlane paint_mosaic(const IconShape& shape, const Light&, StyleDraws& draws
 
 // Round dots on a turned grid, larger where the icon is darker, in its colours or in one ink.
 ColourPlane paint_halftone(const IconShape& shape, const Light&, StyleDraws& draws) {
-  const float period = pixels(shape, draws.between(4.0f, 7.0f));
+  const float period = shape.pixels(draws.between(4.0f, 7.0f));
   const float angle = draws.between(0.2f, 1.3f);
   const bool coloured = draws.chance(0.6f);
   const Colour ink = from_hsv(draws.unit(), 0.8f, 0.35f);
@@ -92,7 +82,7 @@ ColourPlane paint_halftone(const IconShape& shape, const Light&, StyleDraws& dra
 }
 
 ColourPlane paint_blurred(const IconShape& shape, const Light&, StyleDraws& draws) {
-  const float sigma = pixels(shape, draws.between(2.0f, 4.5f));
+  const float sigma = shape.pixels(draws.between(2.0f, 4.5f));
   ColourPlane picture;
   cv::GaussianBlur(shape.flat, picture, {}, sigma, sigma, cv::BORDER_REPLICATE);
   return picture;

@@ -61,6 +61,6 @@ ColourPlane paint_sticker(const IconShape& shape, const Light& light, StyleDraws
 ColourPlane paint_coloured_ground(const IconShape& shape, const Light& light, StyleDraws& draws);
 ColourPlane paint_dark_ground(const IconShape& shape, const Light& light, StyleDraws& draws);
 ColourPlane paint_long_shadow(const IconShape& shape, const Light& light, StyleDraws& draws);
-ColourPlane paint_posterised(const IconShape& shape, const Light& light, StyleDraws& draws);
+ColourPlane paint_cel_shaded(const IconShape& shape, const Light& light, StyleDraws& draws);
 
 }  // namespace dorabooth

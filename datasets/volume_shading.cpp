@@ -53,10 +53,15 @@ float along_light(const IconShape& shape, int x, int y, float to_x, float to_y) 
   return (2.0f * u - 1.0f) * to_x + (2.0f * v - 1.0f) * to_y;
 }
 
+cv::Point2f Light::away(float distance) const {
+  return {-distance * std::cos(azimuth), -distance * std::sin(azimuth)};
+}
+
 ColourPlane relief_normals(const IconShape& shape, const Relief& relief) {
   Plane heights(inflated(shape.mask, 0.0f) * relief.whole);
-  if (relief.parts > 0.0f) heights += inflated(shape.regions, relief.plateau) * relief.parts;
-  return normals_of(heights, 1.0f, relief.sigma);
+  if (relief.parts > 0.0f)
+    heights += inflated(shape.regions, shape.pixels(relief.plateau)) * relief.parts;
+  return normals_of(heights, 1.0f, shape.pixels(relief.sigma));
 }
 
 Plane cast_shadows(const IconShape& shape, const Light& light, float reach) {
@@ -101,7 +106,8 @@ Plane lit_crescent(const IconShape& shape, const Light& light, float inset, floa
 
 ColourPlane shaded(const IconShape& shape, const ColourPlane& normals, const Light& light,
                    const Material& material) {
-  const float reach = 0.028f * static_cast<float>(shape.side);
+  const float reach = shape.pixels(3.6f);
+  const float edge_falloff = -0.5f / shape.pixels(1.0f);
   const Plane cast = cast_shadows(shape, light, reach);
   const Colour to_light = light.direction();
   const Colour half_way = [&] {
@@ -118,14 +124,14 @@ ColourPlane shaded(const IconShape& shape, const ColourPlane& normals, const Lig
       const Colour& n = normals(y, x);
       float tone = material.contrast * (n.dot(to_light) - to_light[2]);
       tone += material.gradient * along_light(shape, x, y, to_x, to_y);
-      tone -= material.occlusion * std::exp(-0.5f * shape.to_edge(y, x)) * 2.0f;
+      tone -= material.occlusion * std::exp(edge_falloff * shape.to_edge(y, x)) * 2.0f;
       tone -= 2.0f * material.cast * cast(y, x);
       Colour colour = toned(shape.colour(y, x), tone, material, gamma);
       const float away = std::max(0.0f, -(n[0] * to_x + n[1] * to_y) - 0.25f);
       colour = screened(colour, material.bounce_tint * (material.bounce * away * away * 2.0f));
       if (material.highlight > 0.0f) {
         const float shine = material.highlight * gloss(std::max(0.0f, n.dot(half_way)));
-        colour = mix(colour, Colour(1.0f, 1.0f, 1.0f), clamp01(shine));
+        colour = mix(colour, kWhite, clamp01(shine));
       }
       result(y, x) = colour;
     }

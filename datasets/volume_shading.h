@@ -9,8 +9,10 @@ namespace dorabooth {
 
 // Where the light comes from, for an eye above the middle of the picture.
 struct Light {
-  float azimuth = -2.0f;     // radians from the right, clockwise: -pi/2 is the top
-  float elevation = 0.8f;    // radians above the picture's plane
+  float azimuth = -2.0f;   // radians from the right, clockwise: -pi/2 is the top
+  float elevation = 0.8f;  // radians above the picture's plane
+  // So far from the light, in the picture's plane.
+  cv::Point2f away(float distance) const;
   Colour direction() const;  // unit vector to the light: right, down, to the eye
 };
 

@@ -8,12 +8,6 @@ namespace dorabooth {
 
 namespace {
 
-const Colour kWhite(1.0f, 1.0f, 1.0f);
-
-float pixels(const IconShape& shape, float of_128) {
-  return of_128 * static_cast<float>(shape.side) / 128.0f;
-}
-
 // Shadows of one icon lean to red, violet or blue.
 Colour drawn_shadow_tint(StyleDraws& draws) {
   const float depth = draws.between(0.0f, 1.0f);
@@ -54,7 +48,7 @@ void add_white(ColourPlane& picture, const Plane& amount, float strength) {
 // The bright band across the upper half of glossy things: inside the outline, above an arc, fading
 // downwards.
 Plane sheen_band(const IconShape& shape, const Light& light, StyleDraws& draws) {
-  const float inset = pixels(shape, draws.between(2.0f, 4.5f));
+  const float inset = shape.pixels(draws.between(2.0f, 4.5f));
   const float lower = draws.between(0.35f, 0.55f);
   const float bend = draws.between(-0.25f, 0.25f);
   const float lean = 0.35f * std::cos(light.azimuth);
@@ -77,8 +71,8 @@ Plane sheen_band(const IconShape& shape, const Light& light, StyleDraws& draws) 
 
 void add_gloss(const IconShape& shape, const Light& light, StyleDraws& draws, ColourPlane& icon) {
   const bool banded = draws.chance(0.4f);
-  const float inset = pixels(shape, draws.between(3.0f, 5.5f));
-  const float width = pixels(shape, draws.between(1.5f, 4.0f));
+  const float inset = shape.pixels(draws.between(3.0f, 5.5f));
+  const float width = shape.pixels(draws.between(1.5f, 4.0f));
   const float crescent = draws.between(0.35f, 0.85f);
   const float strength = draws.between(0.3f, 0.6f);
   if (banded) {
@@ -95,10 +89,9 @@ ColourPlane on_white(const IconShape& shape, const ColourPlane& icon) {
 ColourPlane on_card(const IconShape& shape, const Light& light, StyleDraws& draws,
                     const ColourPlane& icon) {
   ColourPlane ground = coloured_ground(shape, draws);
-  const float far = pixels(shape, draws.between(3.0f, 8.0f));
-  const float blur = pixels(shape, draws.between(3.0f, 7.0f));
-  const cv::Point2f offset(-far * std::cos(light.azimuth), -far * std::sin(light.azimuth));
-  cast_on_ground(ground, shape.alpha, offset, blur, draws.between(0.5f, 0.85f),
+  const float far = shape.pixels(draws.between(3.0f, 8.0f));
+  const float blur = shape.pixels(draws.between(3.0f, 7.0f));
+  cast_on_ground(ground, shape.alpha, light.away(far), blur, draws.between(0.5f, 0.85f),
                  Colour(0.45f, 0.38f, 0.52f));
   return laid_over(icon, shape.alpha, ground);
 }
@@ -145,7 +138,7 @@ ColourPlane clay_icon(const IconShape& shape, const Light& light, StyleDraws& dr
 // Slanted borders along every part, flat inside.
 ColourPlane bevelled_icon(const IconShape& shape, const Light& light, StyleDraws& draws,
                           float highlight) {
-  const float width = pixels(shape, draws.between(3.0f, 7.0f));
+  const float width = shape.pixels(draws.between(3.0f, 7.0f));
   const bool parts = draws.chance(0.75f);
   Plane heights(shape.side, shape.side);
   for (int y = 0; y < shape.side; ++y) {
@@ -212,7 +205,7 @@ ColourPlane paint_plastic(const IconShape& shape, const Light& light, StyleDraws
   material.highlight = draws.between(0.3f, 0.5f);
   material.shininess = draws.between(8.0f, 20.0f);
   ColourPlane icon = shaded(shape, relief_normals(shape, relief), light, material);
-  const Plane line = lit_crescent(shape, light, pixels(shape, 2.0f), pixels(shape, 1.5f));
+  const Plane line = lit_crescent(shape, light, shape.pixels(2.0f), shape.pixels(1.5f));
   add_white(icon, line, draws.between(0.2f, 0.5f));
   return on_white(shape, icon);
 }
@@ -258,7 +251,8 @@ ColourPlane paint_colour_lit(const IconShape& shape, const Light& light, StyleDr
 
 // Round and soft; every part runs from one neighbouring hue to the other along the light.
 ColourPlane paint_hue_gradient(const IconShape& shape, const Light& light, StyleDraws& draws) {
-  const float turn = draws.between(0.05f, 0.12f) * (draws.chance(0.7f) ? 1.0f : -1.0f);
+  const bool is_clockwise = draws.chance(0.7f);
+  const float turn = draws.between(0.05f, 0.12f) * (is_clockwise ? 1.0f : -1.0f);
   const float lift = draws.between(0.05f, 0.2f);
   const float to_x = std::cos(light.azimuth);
   const float to_y = std::sin(light.azimuth);
