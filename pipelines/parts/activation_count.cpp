@@ -140,7 +140,7 @@ double vae_encode_bytes(const VaeConfig& config, int64_t pixels, int64_t bytes) 
 // The same after the last upsampling, whose convolution has the channels of the level below.
 double vae_decode_bytes(const VaeConfig& config, int64_t pixels, int64_t bytes) {
   const int64_t below = config.block_out_channels[config.levels() > 1 ? 1 : 0];
-  return static_cast<double>((5 * below + config.block_out_channels[0]) * pixels * bytes);
+  return static_cast<double>((4 * below + config.block_out_channels[0]) * pixels * bytes);
 }
 
 }  // namespace dorabooth
