@@ -223,11 +223,11 @@ size_t replica_count(const PretrainConfig& config) {
   return static_cast<size_t>(std::clamp<int64_t>(wanted, 1, config.train_batch_size));
 }
 
-RowRange rows_of_replica(const PretrainConfig& config, size_t replica) {
-  const auto count = static_cast<int64_t>(replica_count(config));
+RowRange rows_of_replica(int64_t batch_size, size_t replicas, size_t replica) {
+  const auto count = static_cast<int64_t>(replicas);
   const auto index = static_cast<int64_t>(replica);
-  const int64_t first = config.train_batch_size * index / count;
-  return {first, config.train_batch_size * (index + 1) / count - first};
+  const int64_t first = batch_size * index / count;
+  return {first, batch_size * (index + 1) / count - first};
 }
 
 ReplicaOptions replica_options_of(const PretrainConfig& config) {

@@ -21,13 +21,14 @@ class PretrainStage {
   virtual std::vector<std::pair<std::string, double>> backward(size_t replica, int64_t step) = 0;
 };
 
-// How many copies a run has, and the rows of one of them: [first, first + count) of the batch.
+// How many copies a run has; to be asked outside parallel loops, which know one thread only.
 size_t replica_count(const PretrainConfig& config);
+// The rows of one copy: [first, first + count) of the batch.
 struct RowRange {
   int64_t first = 0;
   int64_t count = 0;
 };
-RowRange rows_of_replica(const PretrainConfig& config, size_t replica);
+RowRange rows_of_replica(int64_t batch_size, size_t replicas, size_t replica);
 
 ReplicaOptions replica_options_of(const PretrainConfig& config);
 

@@ -3,7 +3,6 @@
 #include "pipelines/parts/pretrain_vae.h"
 
 #include <ATen/ATen.h>
-#include <ATen/Parallel.h>
 
 #include <algorithm>
 #include <atomic>
@@ -17,6 +16,7 @@
 #include "pipelines/parts/training_pictures.h"
 #include "src/base/error.h"
 #include "src/base/random_stream.h"
+#include "src/device/parallel_for.h"
 #include "src/model/checkpoint.h"
 #include "src/model/initial_weights.h"
 #include "src/model/load.h"
@@ -46,7 +46,7 @@ PicturePool read_pool(const PretrainConfig& config, const ImageFolder& folder, P
   constexpr int64_t kTogether = 256;
   for (int64_t first = 0; first < count && !stop.stop_requested(); first += kTogether) {
     const int64_t last = std::min(count, first + kTogether);
-    at::parallel_for(first, last, 1, [&](int64_t begin, int64_t end) {
+    parallel_for(first, last, 1, [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i) {
         const CaptionedPicture& picture = request.pictures[static_cast<size_t>(i)];
         const Image image = read_picture(picture.path, request.background).image;
@@ -90,7 +90,7 @@ class VaeStage : public PretrainStage {
         noise_(static_cast<uint64_t>(config.seed), "vae/noise") {}
 
   std::vector<std::pair<std::string, double>> backward(size_t replica, int64_t step) override {
-    const RowRange rows = rows_of_replica(config_, replica);
+    const RowRange rows = rows_of_replica(config_.train_batch_size, models_.size(), replica);
     const double share =
         static_cast<double>(rows.count) / static_cast<double>(config_.train_batch_size);
     const AutoencoderKl& vae = *models_[replica];

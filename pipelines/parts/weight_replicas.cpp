@@ -3,12 +3,12 @@
 #include "pipelines/parts/weight_replicas.h"
 
 #include <ATen/ATen.h>
-#include <ATen/Parallel.h>
 
 #include <algorithm>
 
 #include "src/adapter/spec.h"
 #include "src/base/error.h"
+#include "src/device/parallel_for.h"
 
 namespace dorabooth {
 
@@ -103,11 +103,11 @@ int64_t WeightReplicas::trainable_numbers() const {
 
 void WeightReplicas::accumulate(const std::function<void(size_t)>& backward) {
   optimizer_->zero_grad();
-  at::parallel_for(0, static_cast<int64_t>(count()), 1, [&](int64_t begin, int64_t end) {
+  parallel_for(0, static_cast<int64_t>(count()), 1, [&](int64_t begin, int64_t end) {
     const at::AutoGradMode records(true);
     for (int64_t i = begin; i < end; ++i) backward(static_cast<size_t>(i));
   });
-  at::parallel_for(0, static_cast<int64_t>(trained_.size()), 8, [&](int64_t begin, int64_t end) {
+  parallel_for(0, static_cast<int64_t>(trained_.size()), 8, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       std::vector<at::Tensor> parts;
       for (at::Tensor& leaf : trained_[static_cast<size_t>(i)].leaves) {
@@ -133,7 +133,7 @@ double WeightReplicas::step(double learning_rate_factor, double max_norm) {
   ++steps_;
   const auto done = static_cast<double>(steps_);
   const double decay = std::min(options_.ema_decay, (1.0 + done) / (10.0 + done));
-  at::parallel_for(0, static_cast<int64_t>(trained_.size()), 8, [&](int64_t begin, int64_t end) {
+  parallel_for(0, static_cast<int64_t>(trained_.size()), 8, [&](int64_t begin, int64_t end) {
     const at::NoGradGuard none;
     for (int64_t i = begin; i < end; ++i) refresh(trained_[static_cast<size_t>(i)], decay);
   });

@@ -16,6 +16,18 @@ set_target_properties(LibTorch::torch PROPERTIES
   INTERFACE_INCLUDE_DIRECTORIES
     "${DORABOOTH_TORCH_ROOT}/include;${DORABOOTH_TORCH_ROOT}/include/torch/csrc/api/include")
 
+# OpenMP for the one file that runs loops on LibTorch's pool (src/device/parallel_for.cpp). The run time is LibTorch's
+# own where it brings one: two of them would be two pools.
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  find_package(OpenMP REQUIRED COMPONENTS CXX)
+  file(GLOB DORABOOTH_OPENMP_LIBRARY "${DORABOOTH_TORCH_ROOT}/lib/libgomp*.so*")
+  if(NOT DORABOOTH_OPENMP_LIBRARY)
+    set(DORABOOTH_OPENMP_LIBRARY OpenMP::OpenMP_CXX)
+  endif()
+else()
+  message(FATAL_ERROR "${CMAKE_CXX_COMPILER_ID}: LibTorch's thread pool is GNU's OpenMP; build with GCC")
+endif()
+
 # LibTorch has Gloo's code and not its headers; NCCL's header comes with the CUDA side (scripts/setup.sh --cuda) and
 # must be of the version that LibTorch was built with, so that no other place is looked at.
 find_path(GLOO_INCLUDE_DIR gloo/context.h REQUIRED)

@@ -158,10 +158,10 @@ ROWS = step_rows() + layer_rows() + other_rows()
 class Talk:
     """A process that answers a line of JSON to every line."""
 
-    def __init__(self, words):
+    def __init__(self, words, **environment):
         self.errors = tempfile.TemporaryFile("w+")
         self.process = subprocess.Popen(words, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                        stderr=self.errors, env=dict(os.environ, **PEER_ENVIRONMENT))
+                                        stderr=self.errors, env={**os.environ, **PEER_ENVIRONMENT, **environment})
 
     def ask(self, line):
         self.process.stdin.write(line + "\n")
@@ -308,9 +308,9 @@ def machine():
     return name + "; " + "; ".join(" ".join(found) if found else "no " + kind for kind, found in kinds.items())
 
 
-def versions():
+def versions(packages=("torch", "diffusers", "peft")):
     own = subprocess.run([PROGRAM, "--version"], capture_output=True, text=True, check=True).stdout.strip()
-    peers = [f"{name} {importlib.metadata.version(name)}" for name in ("torch", "diffusers", "peft")]
+    peers = [f"{name} {importlib.metadata.version(name)}" for name in packages]
     return ", ".join([own] + peers)
 
 

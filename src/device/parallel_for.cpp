@@ -1,7 +1,12 @@
-// The adapter core's parallel loop on torch's thread pool.
+// Compiled with OpenMP (CMakeLists.txt), without which at::parallel_for is a serial loop.
 #include "src/device/parallel_for.h"
 
 #include <ATen/Parallel.h>
+#include <omp.h>
+
+#ifndef _OPENMP
+#error "compile this file with OpenMP"
+#endif
 
 namespace dorabooth {
 
@@ -9,8 +14,13 @@ namespace {
 
 void run(void*, int64_t begin, int64_t end, int64_t grain,
          void (*body)(void* body_state, int64_t first, int64_t last), void* body_state) {
-  at::parallel_for(begin, end, grain,
-                   [&](int64_t first, int64_t last) { body(body_state, first, last); });
+  at::parallel_for(begin, end, grain, [&](int64_t first, int64_t last) {
+    // Of this loop's thread alone, until the loop ends. oneDNN asks for the number of threads and
+    // not whether it is inside a loop: it would divide a product among threads that it then runs one
+    // after the other, and wait for ever where they meet.
+    if (omp_in_parallel()) omp_set_num_threads(1);
+    body(body_state, first, last);
+  });
 }
 
 }  // namespace

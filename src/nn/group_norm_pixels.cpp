@@ -4,8 +4,6 @@
 // xhat·Σ(w·dz·xhat)/M).
 #include "src/nn/group_norm_pixels.h"
 
-#include <ATen/Parallel.h>
-
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -13,6 +11,7 @@
 
 #include "kernels/cpu/vector.h"
 #include "kernels/element.h"
+#include "src/device/parallel_for.h"
 
 #define DORABOOTH_INLINE __attribute__((always_inline)) inline
 
@@ -242,7 +241,7 @@ DORABOOTH_LOOPS(BFloat16)
 template <typename Body>
 void for_pieces(const GroupNormShape& shape, const Body& body) {
   const Pieces pieces(shape.pixels);
-  at::parallel_for(0, shape.batch * pieces.count, 1, [&](int64_t first, int64_t last) {
+  dorabooth::parallel_for(0, shape.batch * pieces.count, 1, [&](int64_t first, int64_t last) {
     for (int64_t piece = first; piece < last; ++piece) {
       const int64_t start = piece % pieces.count * pieces.length;
       body(piece / pieces.count, start, std::min(pieces.length, shape.pixels - start), piece);

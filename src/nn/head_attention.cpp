@@ -3,8 +3,6 @@
 // threads.
 #include "src/nn/head_attention.h"
 
-#include <ATen/Parallel.h>
-
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -12,6 +10,7 @@
 #include <vector>
 
 #include "kernels/cpu/vector.h"
+#include "src/device/parallel_for.h"
 
 #if defined(__x86_64__) && defined(__GNUC__)
 #define DORABOOTH_AVX512 __attribute__((target("arch=x86-64-v4")))
@@ -325,7 +324,7 @@ bool cpu_has_head_attention() {
 void head_attention_forward(const HeadShape& shape, const AttentionInputs& inputs, float* y,
                             float* log_sums) {
   const int64_t tasks = (shape.tokens + kTaskRows - 1) / kTaskRows;
-  at::parallel_for(0, shape.batch * shape.heads * tasks, 1, [&](int64_t begin, int64_t end) {
+  dorabooth::parallel_for(0, shape.batch * shape.heads * tasks, 1, [&](int64_t begin, int64_t end) {
     for (int64_t task = begin; task < end; ++task) {
       const int64_t first = task % tasks * kTaskRows;
       forward_rows(shape, inputs, task / tasks, first, std::min(first + kTaskRows, shape.tokens), y,
@@ -337,7 +336,7 @@ void head_attention_forward(const HeadShape& shape, const AttentionInputs& input
 void head_attention_backward(const HeadShape& shape, const AttentionInputs& inputs,
                              const float* log_sums, const float* dy,
                              const AttentionGradients& gradients) {
-  at::parallel_for(0, shape.batch * shape.heads, 1, [&](int64_t begin, int64_t end) {
+  dorabooth::parallel_for(0, shape.batch * shape.heads, 1, [&](int64_t begin, int64_t end) {
     for (int64_t index = begin; index < end; ++index) {
       backward_head(shape, inputs, index, log_sums, dy, gradients);
     }
