@@ -159,12 +159,20 @@ class PeerSide:
             environment["LD_PRELOAD"] = allocator()
         self.worker = Talk([sys.executable, str(PEER), json.dumps(task)], **environment)
         self.chosen = self.worker.ask("build")
-        self.worker.ask(f"run {options.warm}")
+        self.left_out = self.chosen.get("left_out", "")
+        if not self.left_out:
+            self.worker.ask(f"run {options.warm}")
 
     def run(self):
         answer = self.worker.ask(f"run {self.options.steps}")
         self.taken.seconds.append(statistics.median(answer["seconds"]))
         self.taken.cpu.append(statistics.mean(answer["cpu"]))
+
+    def note(self):
+        if self.left_out:
+            return f"left out, {self.left_out}"
+        chosen = ", ".join(f"{key} {value}" for key, value in self.chosen.items())
+        return f"{self.taken.figure():.3f} s ({chosen})"
 
     def close(self):
         self.worker.close()
@@ -179,7 +187,7 @@ class Result:
     peers: list
 
     def best(self):
-        return min(self.peers, key=lambda peer: peer.taken.figure())
+        return min((peer for peer in self.peers if not peer.left_out), key=lambda peer: peer.taken.figure())
 
     def ratio(self):
         return statistics.median(
@@ -190,13 +198,13 @@ def measure(row, folder, options):
     own = OwnSide(row, folder, options)
     peers = [PeerSide(row, folder, options, form, compiled)
              for form in row.forms for compiled in ([False, True] if options.compile else [False])]
-    sides = [own] + peers
+    sides = [own] + [peer for peer in peers if not peer.left_out]
     for turn in range(options.rounds):
         for side in sides if turn % 2 == 0 else reversed(sides):
             side.run()
         seconds = ", ".join(f"{side.taken.seconds[-1]:.3f}" for side in sides)
         print(f"  {row.name}, round {turn + 1} of {options.rounds}: {seconds} s a step", file=sys.stderr)
-    for side in sides:
+    for side in [own] + peers:
         side.close()
     return Result(row, own, peers)
 
@@ -219,8 +227,7 @@ def table(results, options):
     print()
     for result in results:
         for peer in result.peers:
-            chosen = ", ".join(f"{key} {value}" for key, value in peer.chosen.items())
-            print(f"{result.row.name}, PyTorch {peer.name}: {peer.taken.figure():.3f} s ({chosen})")
+            print(f"{result.row.name}, PyTorch {peer.name}: {peer.note()}")
 
 
 def parse_options():

@@ -3,9 +3,10 @@
 
     pretraining_peer.py '{"stage": "unet", "form": "autocast", "config_dir": ..., "threads": 2, ...}'
 
-A worker that answers every line of stdin with a line of JSON: `build`, `run STEPS`. The step is the one
-of `dorabooth pretrain`, its loss, its AdamW and its average; what PyTorch offers in more than one way
-(memory layout, AdamW, average) is timed on this model while it is built, and the fastest stays. Forms:
+A worker that answers every line of stdin with a line of JSON: `build`, which says what was chosen or
+why the peer is left out, and `run STEPS`. The step is the one of `dorabooth pretrain`, its loss, its
+AdamW and its average; what PyTorch offers in more than one way (memory layout, AdamW, average) is timed
+on this model while it is built, and the fastest stays. Forms:
     fp32       plain
     autocast   fp32 parameters under torch.autocast in bf16
     bf16       bf16 parameters beside fp32 masters, which the optimizer and the average see
@@ -208,8 +209,15 @@ class Trainer:
         self.hand_over_gradients()
         self.choose_updates()
         self.forget_gradients()
-        if task["compile"]:
-            self.stage.bind(torch.compile)
+
+    def compile(self):
+        """What keeps torch.compile from a step of this model, or ""."""
+        self.stage.bind(torch.compile)
+        try:
+            self.step()
+        except Exception as error:
+            return f"{type(error).__name__}: {error}".splitlines()[0]
+        return ""
 
     def try_layout(self, layout):
         """A forward and backward pass, which leaves its gradients in this layout."""
@@ -269,7 +277,8 @@ class Trainer:
 def answer(state, task, words):
     if words[0] == "build":
         state["trainer"] = Trainer(task)
-        return state["trainer"].chosen
+        failure = state["trainer"].compile() if task["compile"] else ""
+        return {"left_out": failure} if failure else state["trainer"].chosen
     if words[0] == "run":
         return state["trainer"].timed_steps(int(words[1]))
     return {"error": f"no such request: {words[0]}"}
