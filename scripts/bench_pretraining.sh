@@ -15,5 +15,5 @@ if [[ $# -lt 1 ]]; then
   sed -n '5,12s/^# //p' "$0" >&2
   exit 2
 fi
-export OMP_WAIT_POLICY=passive
+export OMP_WAIT_POLICY=passive PYTHONDONTWRITEBYTECODE=1
 exec "$1" "$(dirname "$0")/peers/bench_pretraining.py" "${@:2}"
