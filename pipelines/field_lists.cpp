@@ -5,6 +5,7 @@
 #include "pipelines/inspect.h"
 #include "pipelines/merge.h"
 #include "pipelines/rank_pictures.h"
+#include "pipelines/reconstruct.h"
 #include "pipelines/sample.h"
 #include "pipelines/survey.h"
 
@@ -100,6 +101,28 @@ const FieldList<EvaluateRequest>& evaluate_fields() {
     f.add("batch_size", &EvaluateRequest::batch_size, "Pictures at a time.")
         .at_least(1)
         .at_most(1024);
+    return f;
+  }();
+  return list;
+}
+
+const FieldList<ReconstructRequest>& reconstruct_fields() {
+  static const FieldList<ReconstructRequest> list = [] {
+    FieldList<ReconstructRequest> f;
+    f.group("Reconstruction");
+    f.add("pretrained_vae_model_name_or_path",
+          &ReconstructRequest::pretrained_vae_model_name_or_path,
+          "A base, or the folder of an autoencoder.");
+    f.add("instance_data_dir", &ReconstructRequest::instance_data_dir,
+          "Folder of pictures, repeatable: each is measured by itself.");
+    f.add("resolution", &ReconstructRequest::resolution, "Side of the centre crops in pixels.")
+        .at_least(32)
+        .at_most(4096);
+    f.add("output_dir", &ReconstructRequest::output_dir,
+          "Where the pictures that come back are written, a folder for each. Absent: nowhere.");
+    f.add("at_least", &ReconstructRequest::at_least,
+          "Exit status 1 if the mean of any folder is under this many dB.")
+        .at_least(0);
     return f;
   }();
   return list;

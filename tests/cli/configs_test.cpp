@@ -15,6 +15,7 @@
 #include "pipelines/merge.h"
 #include "pipelines/pretrain.h"
 #include "pipelines/rank_pictures.h"
+#include "pipelines/reconstruct.h"
 #include "pipelines/restyle.h"
 #include "pipelines/sample.h"
 #include "pipelines/train.h"
@@ -97,8 +98,9 @@ TEST(Configs, ReadmeIsUpToDate) {
 
 TEST(Configs, EveryFieldOfEveryRequestHasHelpAndAGroup) {
   const std::vector<const FieldTable*> tables = {
-      &train_fields(), &sample_fields(),  &compare_fields(), &evaluate_fields(), &rank_fields(),
-      &merge_fields(), &inspect_fields(), &restyle_fields(), &pretrain_fields(), &bench_fields()};
+      &train_fields(),       &sample_fields(),   &compare_fields(), &evaluate_fields(),
+      &reconstruct_fields(), &rank_fields(),     &merge_fields(),   &inspect_fields(),
+      &restyle_fields(),     &pretrain_fields(), &bench_fields()};
   for (const FieldTable* table : tables) {
     for (const Field& field : table->fields()) {
       EXPECT_FALSE(field.help.empty()) << field.name;
@@ -120,6 +122,7 @@ TEST(Configs, DefaultsAreWithinTheirOwnBoundsAndChoices) {
   expect_defaults_round_trip(sample_fields());
   expect_defaults_round_trip(compare_fields());
   expect_defaults_round_trip(evaluate_fields());
+  expect_defaults_round_trip(reconstruct_fields());
   expect_defaults_round_trip(rank_fields());
   expect_defaults_round_trip(merge_fields());
   expect_defaults_round_trip(inspect_fields());

@@ -19,6 +19,7 @@ int train_command(const Arguments& arguments, const Streams& streams);
 int sample_command(const Arguments& arguments, const Streams& streams);
 int compare_command(const Arguments& arguments, const Streams& streams);
 int evaluate_command(const Arguments& arguments, const Streams& streams);
+int reconstruct_command(const Arguments& arguments, const Streams& streams);
 int rank_command(const Arguments& arguments, const Streams& streams);
 int merge_command(const Arguments& arguments, const Streams& streams);
 int pretrain_command(const Arguments& arguments, const Streams& streams);

@@ -8,6 +8,7 @@
 #include "pipelines/merge.h"
 #include "pipelines/pretrain.h"
 #include "pipelines/rank_pictures.h"
+#include "pipelines/reconstruct.h"
 #include "pipelines/restyle.h"
 #include "pipelines/sample.h"
 #include "pipelines/train.h"
@@ -37,6 +38,7 @@ std::string configs_readme(const std::filesystem::path& configs) {
   text += section("sample", sample_fields());
   text += section("compare", compare_fields());
   text += section("evaluate", evaluate_fields());
+  text += section("reconstruct", reconstruct_fields());
   text += section("rank", rank_fields());
   text += section("merge", merge_fields());
   text += section("inspect", inspect_fields());

@@ -20,6 +20,7 @@ constexpr Command kCommands[] = {
     {"sample", "draw pictures from prompts at fixed seeds", sample_command},
     {"compare", "base and adapters side by side on one sheet", compare_command},
     {"evaluate", "denoising loss of base and adapters on captioned pictures", evaluate_command},
+    {"reconstruct", "say what an autoencoder loses of pictures", reconstruct_command},
     {"rank", "say whether generated pictures show their concepts", rank_command},
     {"merge", "write a base with adapters merged into its weights", merge_command},
     {"restyle", "draw flat pictures again in many styles", restyle_command},
@@ -35,7 +36,7 @@ std::string usage_text() {
       "Personalizes SDXL from a folder of pictures with LoRA and DoRA.\n\nCommands:\n";
   for (const Command& command : kCommands) {
     std::string name = command.name;
-    name.resize(10, ' ');
+    name.resize(12, ' ');
     text += "  " + name + command.summary + "\n";
   }
   return text + "\ndorabooth COMMAND --help lists a command's flags; dorabooth --version.\n";
