@@ -32,6 +32,8 @@ constexpr int64_t kTileColumns = 4 * kLanes;  // 24 sums, 4 operands and a facto
 // Rows whose scores are at hand at a time, and rows that one task of the forward pass takes.
 constexpr int64_t kBlock = 8 * kTileRows;
 constexpr int64_t kTaskRows = 2 * kBlock;
+// Multiplications (of the scores) in a thread's part: fewer take less time than waking a thread.
+constexpr int64_t kLeastProducts = 1 << 19;
 
 DORABOOTH_INLINE Floats& at(float* p) { return *reinterpret_cast<Floats*>(p); }
 DORABOOTH_INLINE const Floats& at(const float* p) { return *reinterpret_cast<const Floats*>(p); }
@@ -324,19 +326,22 @@ bool cpu_has_head_attention() {
 void head_attention_forward(const HeadShape& shape, const AttentionInputs& inputs, float* y,
                             float* log_sums) {
   const int64_t tasks = (shape.tokens + kTaskRows - 1) / kTaskRows;
-  dorabooth::parallel_for(0, shape.batch * shape.heads * tasks, 1, [&](int64_t begin, int64_t end) {
-    for (int64_t task = begin; task < end; ++task) {
-      const int64_t first = task % tasks * kTaskRows;
-      forward_rows(shape, inputs, task / tasks, first, std::min(first + kTaskRows, shape.tokens), y,
-                   log_sums);
-    }
-  });
+  const int64_t grain = kLeastProducts / (kTaskRows * shape.context * shape.size) + 1;
+  dorabooth::parallel_for(0, shape.batch * shape.heads * tasks, grain,
+                          [&](int64_t begin, int64_t end) {
+                            for (int64_t task = begin; task < end; ++task) {
+                              const int64_t first = task % tasks * kTaskRows;
+                              forward_rows(shape, inputs, task / tasks, first,
+                                           std::min(first + kTaskRows, shape.tokens), y, log_sums);
+                            }
+                          });
 }
 
 void head_attention_backward(const HeadShape& shape, const AttentionInputs& inputs,
                              const float* log_sums, const float* dy,
                              const AttentionGradients& gradients) {
-  dorabooth::parallel_for(0, shape.batch * shape.heads, 1, [&](int64_t begin, int64_t end) {
+  const int64_t grain = kLeastProducts / (shape.tokens * shape.context * shape.size) + 1;
+  dorabooth::parallel_for(0, shape.batch * shape.heads, grain, [&](int64_t begin, int64_t end) {
     for (int64_t index = begin; index < end; ++index) {
       backward_head(shape, inputs, index, log_sums, dy, gradients);
     }
