@@ -8,6 +8,7 @@
 #include <map>
 #include <sstream>
 
+#include "pipelines/prompt_list.h"
 #include "src/base/atomic_file.h"
 #include "src/base/error.h"
 
@@ -20,12 +21,6 @@ namespace {
 constexpr const char* kBaseColumn = "base";
 constexpr const char* kWeights = "pytorch_lora_weights.safetensors";
 constexpr const char* kCheckpoint = "checkpoint-";
-
-std::string trimmed(const std::string& line) {
-  const size_t first = line.find_first_not_of(" \t\r");
-  if (first == std::string::npos) return "";
-  return line.substr(first, line.find_last_not_of(" \t\r") - first + 1);
-}
 
 std::string file_part(const std::string& name) {
   std::string part = name;
@@ -77,18 +72,7 @@ void give_embeddings(const CompareRequest& request, std::vector<CompareColumn>& 
 }  // namespace
 
 std::vector<CompareRow> compare_rows(const CompareRequest& request) {
-  std::vector<std::string> prompts = request.prompt;
-  if (request.prompts_file) {
-    std::istringstream lines(read_file(*request.prompts_file));
-    for (std::string line; std::getline(lines, line);) {
-      if (const std::string prompt = trimmed(line); !prompt.empty()) prompts.push_back(prompt);
-    }
-  }
-  if (prompts.empty()) {
-    throw UsageError(request.prompts_file
-                         ? concat("--prompts_file ", *request.prompts_file, " holds no prompt")
-                         : "--prompt or --prompts_file is missing: want at least one prompt");
-  }
+  const std::vector<std::string> prompts = prompt_list(request.prompt, request.prompts_file);
   if (request.seed.empty()) throw UsageError("--seed is empty: want at least one");
   std::vector<CompareRow> rows;
   for (const std::string& prompt : prompts) {

@@ -44,7 +44,7 @@ class DrawnCells {
     const json wanted = sample_fields().to_json(&cell);
     for (const auto& [key, value] : wanted.items()) {
       const bool by_base = key == "height" || key == "width" || key == "dtype";
-      const bool elsewhere = key == "device" || key == "from" || key == "output_dir";
+      const bool elsewhere = std::ranges::count(fields_outside_pictures(), key) > 0;
       if (elsewhere || (by_base && value.is_null())) continue;
       if (!drawn.contains(key) || drawn.at(key) != value) return false;
     }

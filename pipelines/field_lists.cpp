@@ -18,6 +18,7 @@ const FieldList<SampleRequest>& sample_fields() {
     add_dtype_field(f);
     f.group("Pictures");
     f.add("prompt", &SampleRequest::prompt, "What to draw; repeatable.");
+    f.add("prompts_file", &SampleRequest::prompts_file, "Prompts, one a line.");
     f.add("seed", &SampleRequest::seed, "One generator and one picture for each, comma-separated.");
     f.add("num_images_per_prompt", &SampleRequest::num_images_per_prompt,
           "Pictures drawn as a batch from one generator.")
@@ -34,10 +35,21 @@ const FieldList<SampleRequest>& sample_fields() {
           "else its stem.");
     f.add("from", &SampleRequest::from, "A picture drawn by this program: draws it again.");
     f.add("output_dir", &SampleRequest::output_dir, "Where the pictures are written.");
+    f.add("sheet", &SampleRequest::sheet,
+          "Also all pictures on one sheet with their prompts (.png).");
+    f.add("sheet_columns", &SampleRequest::sheet_columns, "Pictures in a row of the sheet.")
+        .at_least(1)
+        .at_most(100);
     add_sampling_fields(f);
     return f;
   }();
   return list;
+}
+
+const std::vector<std::string>& fields_outside_pictures() {
+  static const std::vector<std::string> names = {"device",       "from",  "output_dir",
+                                                 "prompts_file", "sheet", "sheet_columns"};
+  return names;
 }
 
 const FieldList<CompareRequest>& compare_fields() {

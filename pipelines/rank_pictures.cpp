@@ -10,6 +10,7 @@
 #include "pipelines/parts/step_meter.h"
 #include "pipelines/sample.h"
 #include "src/base/error.h"
+#include "src/base/trimmed.h"
 #include "src/imagefile/image_file.h"
 
 namespace dorabooth {
@@ -54,12 +55,6 @@ Captions captions_of(const std::vector<RealPicture>& pictures) {
   Captions captions;
   for (size_t i = 0; i < pictures.size(); ++i) captions[pictures[i].caption].push_back(i);
   return captions;
-}
-
-std::string trimmed(const std::string& text) {
-  const size_t begin = text.find_first_not_of(" \t\r\n");
-  if (begin == std::string::npos) return "";
-  return text.substr(begin, text.find_last_not_of(" \t\r\n") - begin + 1);
 }
 
 // The longest caption that `text` ends with, from the start of a word; "" if there is none.

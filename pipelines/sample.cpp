@@ -8,7 +8,11 @@
 #include "pipelines/parts/picture_text.h"
 #include "pipelines/parts/prompt_cache.h"
 #include "pipelines/parts/step_meter.h"
+#include "pipelines/prompt_list.h"
 #include "src/base/error.h"
+#include "src/imagefile/caption_grid.h"
+#include "src/imagefile/image_file.h"
+#include "src/model/assets.h"
 
 namespace dorabooth {
 
@@ -27,13 +31,14 @@ std::vector<std::string> fields_off_default(const SampleRequest& request) {
 }
 
 void check(const SampleRequest& request) {
-  if (request.prompt.empty()) throw UsageError("--prompt is missing: it says what to draw");
   if (request.seed.empty()) throw UsageError("--seed is empty: want at least one");
   if (request.image_index &&
       (*request.image_index < 0 || *request.image_index >= request.num_images_per_prompt)) {
     throw UsageError(concat("--image_index: want a number below num_images_per_prompt = ",
                             request.num_images_per_prompt, ", got ", *request.image_index));
   }
+  if (request.sheet && !request.sheet->ends_with(".png"))
+    throw UsageError(concat("--sheet ", *request.sheet, ": want a name that ends in .png"));
 }
 
 std::vector<AdapterArgument> arguments_of(const SampleRequest& request) {
@@ -97,6 +102,7 @@ class Sampling {
         write(images, row, column);
       }
     }
+    if (request_.sheet) write_sheet();
     return std::move(report_);
   }
 
@@ -134,6 +140,22 @@ class Sampling {
     }
   }
 
+  void write_sheet() {
+    std::vector<CaptionedCell> cells;
+    for (const SampledPicture& picture : report_.pictures)
+      cells.push_back({read_picture(picture.path).image,
+                       {picture.prompt, concat("seed ", picture.seed)},
+                       /*marked=*/false});
+    const auto columns = static_cast<int>(
+        std::min<int64_t>(request_.sheet_columns, static_cast<int64_t>(cells.size())));
+    const std::string title =
+        concat(fs::path(base_.path).filename().string(), ", ", plan_.steps, " steps");
+    write_png(*request_.sheet,
+              caption_grid(title, cells, columns, Font(asset_path("fonts/DejaVuSans.ttf"))));
+    report_.sheet = *request_.sheet;
+    progress_.on(SavedEvent{report_.sheet});
+  }
+
   const SampleRequest& request_;
   Progress& progress_;
   std::stop_token stop_;
@@ -150,8 +172,12 @@ class Sampling {
 
 SampleReport sample(const SampleRequest& request, Progress& progress, std::stop_token stop,
                     ResidentBase* resident) {
-  const SampleRequest resolved = with_picture(request, fields_off_default(request));
+  if (request.from && request.prompts_file) {
+    throw UsageError("--from and --prompts_file: a picture is drawn again with its own prompt");
+  }
+  SampleRequest resolved = with_picture(request, fields_off_default(request));
   check(resolved);
+  resolved.prompt = prompt_list(resolved.prompt, resolved.prompts_file);
   return Sampling(resolved, progress, std::move(stop), resident).run();
 }
 

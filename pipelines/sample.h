@@ -12,6 +12,7 @@ namespace dorabooth {
 
 struct SampleRequest : ModelOptions, SamplingOptions {
   std::vector<std::string> prompt;
+  std::optional<std::string> prompts_file;  // one prompt a line
   std::vector<int64_t> seed = {0};
   int64_t num_images_per_prompt = 1;
   std::optional<int64_t> image_index;     // keeps one of num_images_per_prompt; absent: all
@@ -19,9 +20,14 @@ struct SampleRequest : ModelOptions, SamplingOptions {
   std::vector<std::string> embedding;     // FILE[:token=TOK]
   std::optional<std::string> from;        // a PNG of ours: draws it again
   std::string output_dir = "samples";
+  std::optional<std::string> sheet;  // a .png with all pictures on it
+  int64_t sheet_columns = 8;
 };
 
 const FieldList<SampleRequest>& sample_fields();
+// Fields that say where a picture is drawn and goes, not what it shows: a picture's own text has
+// none of them.
+const std::vector<std::string>& fields_outside_pictures();
 
 struct SampledPicture {
   std::string path;
@@ -32,6 +38,7 @@ struct SampledPicture {
 
 struct SampleReport {
   std::vector<SampledPicture> pictures;
+  std::string sheet;  // "" if none was asked for
   bool stopped = false;
 };
 

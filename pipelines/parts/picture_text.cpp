@@ -18,8 +18,6 @@ namespace {
 
 constexpr const char* kChunk = "dorabooth";
 // Where it was drawn is not part of what was drawn.
-const std::vector<std::string> kOutside = {"device", "from", "output_dir"};
-
 struct SamplerName {
   const char* name;        // of --scheduler
   const char* class_name;  // diffusers'
@@ -120,7 +118,7 @@ PngText picture_text(const SampleRequest& one, const GenerationPlan& plan, const
                      const AdapterStack& adapters, const EmbeddingStack& embeddings) {
   const std::string model = model_name(bundle.path.string());
   json request = sample_fields().to_json(&one);
-  for (const std::string& key : kOutside) request.erase(key);
+  for (const std::string& key : fields_outside_pictures()) request.erase(key);
   json files = json::array();
   for (const LoadedAdapter& adapter : adapters.adapters()) {
     files.push_back({{"file", adapter.file}, {"sha256", adapter.sha256}});
@@ -168,7 +166,7 @@ SampleRequest with_picture(const SampleRequest& request, const std::vector<std::
   const FieldList<SampleRequest>& fields = sample_fields();
   const auto is_given = [&](const std::string& name) {
     return std::ranges::find(given, name) != given.end() ||
-           std::ranges::find(kOutside, name) != kOutside.end();
+           std::ranges::count(fields_outside_pictures(), name) > 0;
   };
   for (const Field& field : fields.fields()) {
     if (!is_given(field.name)) continue;

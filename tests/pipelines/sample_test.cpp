@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdlib>
 
 #include "src/imagefile/image_file.h"
@@ -55,6 +56,23 @@ int largest_difference(const std::string& a, const std::string& b) {
   return worst;
 }
 
+bool contains_picture(const Image& sheet, const Image& picture) {
+  const auto matches = [&](int left, int top) {
+    for (int y = 0; y < picture.height; ++y) {
+      if (!std::equal(picture.pixel(0, y), picture.pixel(0, y) + 3 * picture.width,
+                      sheet.pixel(left, top + y)))
+        return false;
+    }
+    return true;
+  };
+  for (int top = 0; top + picture.height <= sheet.height; ++top) {
+    for (int left = 0; left + picture.width <= sheet.width; ++left) {
+      if (matches(left, top)) return true;
+    }
+  }
+  return false;
+}
+
 TEST_F(Sample, APictureDependsOnItsOwnSeedAlone) {
   SampleRequest both = request();
   both.seed = {3, 4};
@@ -76,6 +94,25 @@ TEST_F(Sample, ABatchComesFromOneGenerator) {
   EXPECT_GT(largest_difference(pictures[0], pictures[1]), 8);
   // A batch of two draws the same first numbers as one of one: only rounding differs.
   EXPECT_LE(largest_difference(draw(request("alone")).at(0), pictures[0]), 2);
+}
+
+TEST_F(Sample, AFileGivesFurtherPromptsAndTheSheetHoldsEveryPicture) {
+  SampleRequest two = request();
+  two.prompts_file = path("prompts.txt");
+  write_file_atomically(*two.prompts_file, "\n  a sks icon of cat \n");
+  two.sheet = path("sheet.png");
+  two.sheet_columns = 1;
+  const SampleReport report = sample(two, recorder_, recorder_.stop.get_token());
+  ASSERT_EQ(report.pictures.size(), 2u);
+  EXPECT_EQ(report.pictures[1].prompt, "a sks icon of cat");
+  EXPECT_EQ(report.sheet, *two.sheet);
+  const Image sheet = read_picture(report.sheet).image;
+  EXPECT_GT(sheet.height, 2 * 64);
+  for (const SampledPicture& picture : report.pictures)
+    EXPECT_TRUE(contains_picture(sheet, read_picture(picture.path).image)) << picture.path;
+  // A picture's own request has neither file nor sheet.
+  EXPECT_FALSE(request_of_picture(report.pictures[1].path).prompts_file);
+  EXPECT_FALSE(request_of_picture(report.pictures[1].path).sheet);
 }
 
 TEST_F(Sample, FromDrawsThePictureAgainByteForByte) {

@@ -22,7 +22,7 @@ nlohmann::json to_json(const SampleReport& report) {
                         {"prompt", picture.prompt},
                         {"seed", picture.seed},
                         {"index", picture.index}});
-  return {{"pictures", pictures}, {"stopped", report.stopped}};
+  return {{"pictures", pictures}, {"sheet", report.sheet}, {"stopped", report.stopped}};
 }
 
 }  // namespace
@@ -32,7 +32,7 @@ int sample_command(const Arguments& arguments, const Streams& streams) {
   const ReadArguments read =
       read_arguments(kText, sample_fields(), &request, arguments, streams.out);
   if (read.done) return 0;
-  if (request.from) request = with_picture(request, read.given);
+  if (request.from && !request.prompts_file) request = with_picture(request, read.given);
   open_device(request.device);
   const StopSignals signals;
   SampleReport report;
