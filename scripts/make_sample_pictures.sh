@@ -31,9 +31,9 @@ awk '
 evenly() {
   awk -v count="$1" '{ line[NR - 1] = $0 } END { for (i = 0; i < count; ++i) print line[int(i * NR / count)] }' "$2"
 }
-evenly 24 "$work/admitted" > "$work/train"
+evenly 64 "$work/admitted" > "$work/train"
 comm -23 "$work/admitted" "$work/train" > "$work/rest"
-evenly 40 "$work/rest" > "$work/heldout"
+evenly 64 "$work/rest" > "$work/heldout"
 
 for part in train heldout; do
   rm -rf "${target:?}/$part"
@@ -43,4 +43,4 @@ for part in train heldout; do
     printf '{"file_name": "%s", "text": "%s"}\n' "$file" "$name"
   done < "$work/$part" > "$target/$part/metadata.jsonl"
 done
-awk -F '\t' 'NR % 5 == 3 { print "a sks icon of " $2 }' "$work/heldout" > "$target/compare_prompts.txt"
+awk -F '\t' 'NR % 8 == 4 { print "a sks icon of " $2 }' "$work/heldout" > "$target/compare_prompts.txt"

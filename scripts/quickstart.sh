@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# From a fresh clone to a personalized style: trains a LoRA and a DoRA of 24 glossy 3D icons in one run, draws them
+# From a fresh clone to a personalized style: trains a LoRA and a DoRA of 64 glossy 3D icons in one run, draws them
 # side by side, measures both on held-out pictures, and merges the DoRA.
 set -euo pipefail
 
@@ -38,15 +38,15 @@ mkdir -p "$out"
 
 headline() { printf '\n== %s\n' "$*"; }
 started=$SECONDS
-headline "train: LoRA and DoRA in one run, 24 pictures"
+headline "train: LoRA and DoRA in one run, 64 pictures"
 "$program" train --config configs/quickstart.json --output_dir "$out"
-headline "compare: base, LoRA and DoRA on eight names that are not among the 24"
+headline "compare: base, LoRA and DoRA on eight names that are not among the 64"
 "$program" compare --pretrained_model_name_or_path "$base" --prompts_file assets/pictures/compare_prompts.txt \
   --seed 0,1 --num_inference_steps 25 --guidance_scale 3 --column "lora=$lora" --column "dora=$dora" \
   --output "$out/sheet.png"
-headline "evaluate: denoising loss on 40 held-out pictures"
+headline "evaluate: denoising loss on 64 held-out pictures, 20 timesteps each"
 "$program" evaluate --pretrained_model_name_or_path "$base" --instance_data_dir assets/pictures/heldout \
-  --instance_prompt 'a sks icon of {caption}' --resolution 128 --adapter_path "lora=$lora" \
+  --instance_prompt 'a sks icon of {caption}' --resolution 128 --num_timesteps 20 --adapter_path "lora=$lora" \
   --adapter_path "dora=$dora"
 headline "merge: the DoRA into the base"
 "$program" merge --pretrained_model_name_or_path "$base" --adapter_path "$dora" --output_dir "$out/merged"
