@@ -8,6 +8,7 @@
 #include <map>
 #include <sstream>
 
+#include "pipelines/parts/run_checkpoints.h"
 #include "pipelines/prompt_list.h"
 #include "src/base/atomic_file.h"
 #include "src/base/error.h"
@@ -20,7 +21,6 @@ namespace {
 
 constexpr const char* kBaseColumn = "base";
 constexpr const char* kWeights = "pytorch_lora_weights.safetensors";
-constexpr const char* kCheckpoint = "checkpoint-";
 
 std::string file_part(const std::string& name) {
   std::string part = name;
@@ -29,16 +29,6 @@ std::string file_part(const std::string& name) {
     if (!plain) c = '_';
   }
   return part;
-}
-
-// The N of checkpoint-N; -1 for another name.
-int64_t checkpoint_step(const std::string& name) {
-  if (name.rfind(kCheckpoint, 0) != 0) return -1;
-  const std::string digits = name.substr(std::string(kCheckpoint).size());
-  int64_t step = -1;
-  const char* end = digits.data() + digits.size();
-  const auto [stop, error] = std::from_chars(digits.data(), end, step);
-  return error == std::errc() && stop == end ? step : -1;
 }
 
 void append_columns(const CompareRequest& request, const std::string& text,
@@ -136,26 +126,11 @@ std::vector<std::string> strength_columns(const AdapterArgument& adapter,
 }
 
 std::vector<std::string> checkpoint_columns(const std::string& run_folder) {
-  std::map<std::pair<std::string, int64_t>, std::string> found;  // by adapter's folder and step
-  std::error_code ignored;
-  for (const fs::directory_entry& entry : fs::directory_iterator(run_folder, ignored)) {
-    const int64_t step = checkpoint_step(entry.path().filename().string());
-    if (step < 0 || !entry.is_directory(ignored)) continue;
-    if (fs::exists(entry.path() / kWeights, ignored))
-      found[{"", step}] = (entry.path() / kWeights).string();
-    for (const fs::directory_entry& inside : fs::directory_iterator(entry.path(), ignored)) {
-      if (fs::exists(inside.path() / kWeights, ignored))
-        found[{inside.path().filename().string(), step}] = (inside.path() / kWeights).string();
-    }
-  }
-  if (found.empty()) {
-    throw UsageError(concat(run_folder, ": no ", kCheckpoint, "N with a ", kWeights,
-                            " lies in it: want the output_dir of a training run"));
-  }
   std::vector<std::string> columns;
-  for (const auto& [key, path] : found) {
-    const std::string name = concat(key.first, key.first.empty() ? "step " : " step ", key.second);
-    columns.push_back(column_text(name, {"", path, 1.0}));
+  for (const CheckpointAdapter& one : checkpoint_adapters(run_folder)) {
+    const std::string name =
+        concat(one.adapter, one.adapter.empty() ? "step " : " step ", one.step);
+    columns.push_back(column_text(name, {"", one.path, 1.0}));
   }
   return columns;
 }

@@ -1,7 +1,10 @@
 // The field lists of the requests other than training's.
+#include "pipelines/analyze.h"
 #include "pipelines/bench.h"
 #include "pipelines/compare.h"
+#include "pipelines/convert.h"
 #include "pipelines/evaluate.h"
+#include "pipelines/extract.h"
 #include "pipelines/inspect.h"
 #include "pipelines/merge.h"
 #include "pipelines/rank_pictures.h"
@@ -198,6 +201,105 @@ const FieldList<InspectRequest>& inspect_fields() {
           "A .safetensors file, a diffusers folder or a PEFT folder.");
     f.add("pretrained_model_name_or_path", &InspectRequest::pretrained_model_name_or_path,
           "A base to check an adapter against.");
+    return f;
+  }();
+  return list;
+}
+
+const FieldList<ConvertRequest>& convert_fields() {
+  static const FieldList<ConvertRequest> list = [] {
+    FieldList<ConvertRequest> f;
+    f.group("Convert");
+    f.add("adapter_path", &ConvertRequest::adapter_path,
+          "The adapter: a .safetensors file in any spelling, or a PEFT folder.");
+    f.add(
+         "to", &ConvertRequest::to,
+         "Whom to write for. diffusers: its DreamBooth scripts' names. peft: a folder with config "
+         "for each component. kohya, kohya-sgm: kohya's names with diffusers' or the original "
+         "block names, DoRA's magnitudes as LyCORIS and SD.Next read them. comfyui: kohya's names, "
+         "magnitudes such that ComfyUI's and Forge's rule gives what DoRA means, for this base "
+         "alone. lora-svd: the nearest plain LoRA of --rank, for readers without DoRA.")
+        .one_of({"diffusers", "peft", "kohya", "kohya-sgm", "comfyui", "lora-svd"});
+    f.add("pretrained_model_name_or_path", &ConvertRequest::pretrained_model_name_or_path,
+          "The base that the adapter is for: a diffusers folder or a single .safetensors file.");
+    f.add("variant", &ConvertRequest::variant, "File variant of a diffusers folder, such as fp16.");
+    f.add("output", &ConvertRequest::output, "The file to write.");
+    f.add("output_dir", &ConvertRequest::output_dir, "The folder to write, of --to peft.");
+    f.add("rank", &ConvertRequest::rank, "lora-svd: rank of the LoRA.").at_least(1).at_most(4096);
+    f.add("verify", &ConvertRequest::verify,
+          "Replay the formulas of all readers on the written file, and tell what each computes. "
+          "Exit status 1 if a reader that it was written for is wrong.");
+    return f;
+  }();
+  return list;
+}
+
+const FieldList<AnalyzeRequest>& analyze_fields() {
+  static const FieldList<AnalyzeRequest> list = [] {
+    FieldList<AnalyzeRequest> f;
+    f.group("Analyze");
+    f.add("pretrained_model_name_or_path", &AnalyzeRequest::pretrained_model_name_or_path,
+          "The weights before training: a diffusers folder or a single .safetensors file.");
+    f.add("variant", &AnalyzeRequest::variant, "File variant of diffusers folders, such as fp16.");
+    f.add("adapter_path", &AnalyzeRequest::adapter_path,
+          "[NAME=]FILE[:strength], repeatable: an adapter in any spelling.");
+    f.add("run", &AnalyzeRequest::run,
+          "[NAME=]FOLDER, repeatable: the output_dir of a training; all its checkpoints, of each "
+          "adapter.");
+    f.add("checkpoint", &AnalyzeRequest::checkpoint,
+          "[NAME=]PATH[@STEP], repeatable: a whole model, merged or fully trained. Equal names are "
+          "one series.");
+    f.add("target_modules", &AnalyzeRequest::target_modules,
+          "Name endings or globs of the layers; the paper's are query, key and value.");
+    f.add("norm_axis", &AnalyzeRequest::norm_axis,
+          "Vectors that are compared: output (rows of W, as DoRA's magnitudes are), input "
+          "(columns).")
+        .one_of({"both", "output", "input"});
+    f.add("strength_rule", &AnalyzeRequest::strength_rule,
+          "What an adapter's strength other than 1 means.")
+        .one_of({"peft", "lerp"});
+    f.add("output_csv", &AnalyzeRequest::output_csv,
+          "Also a table of all layers and steps (.csv).");
+    return f;
+  }();
+  return list;
+}
+
+const FieldList<ExtractRequest>& extract_fields() {
+  static const FieldList<ExtractRequest> list = [] {
+    FieldList<ExtractRequest> f;
+    f.group("Extract");
+    f.add("pretrained_model_name_or_path", &ExtractRequest::pretrained_model_name_or_path,
+          "The weights before training: a diffusers folder or a single .safetensors file.");
+    f.add("variant", &ExtractRequest::variant, "File variant of diffusers folders, such as fp16.");
+    f.add("checkpoint", &ExtractRequest::checkpoint,
+          "The trained model: a diffusers folder or a single .safetensors file.");
+    f.add("adapter", &ExtractRequest::adapter, "What to make of it.").one_of({"dora", "lora"});
+    f.add("rank", &ExtractRequest::rank, "Rank of the adapter.").at_least(1).at_most(4096);
+    f.add("dora_norm_axis", &ExtractRequest::dora_norm_axis,
+          "One magnitude per output feature (PEFT's convention) or per input feature.")
+        .one_of({"output", "input"});
+    f.add("target_modules", &ExtractRequest::target_modules,
+          "Name endings or globs of the layers; absent: the UNet's attention projections.");
+    f.add("least_change", &ExtractRequest::least_change,
+          "Layers that changed less, as a share of their norm, are left out.")
+        .at_least(0.0);
+    f.add("output", &ExtractRequest::output, "The file to write.");
+    return f;
+  }();
+  return list;
+}
+
+const FieldList<ResizeRequest>& resize_fields() {
+  static const FieldList<ResizeRequest> list = [] {
+    FieldList<ResizeRequest> f;
+    f.group("Resize");
+    f.add("pretrained_model_name_or_path", &ResizeRequest::pretrained_model_name_or_path,
+          "The base that the adapter is for.");
+    f.add("variant", &ResizeRequest::variant, "File variant of a diffusers folder, such as fp16.");
+    f.add("adapter_path", &ResizeRequest::adapter_path, "The adapter, in any spelling.");
+    f.add("rank", &ResizeRequest::rank, "The new rank of every module.").at_least(1).at_most(4096);
+    f.add("output", &ResizeRequest::output, "The file to write.");
     return f;
   }();
   return list;

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "pipelines/parts/checkpoint_layers.h"
+#include "pipelines/parts/consumer_table.h"
 #include "pipelines/parts/inspect_tensors.h"
 #include "src/adapter/adapter_file.h"
 #include "src/base/error.h"
@@ -23,6 +24,12 @@ class Report {
   void fact(const std::string& name, const std::string& value) {
     if (!value.empty()) report_.facts.emplace_back(name, value);
   }
+  void readers(const ConsumerTable& table) {
+    for (const ConsumerVerdict& verdict : table.verdicts) {
+      fact(concat("read by ", consumer_title(verdict.consumer)), verdict.sentence());
+    }
+    readers_ = consumer_table_json(table);
+  }
   void problem(const std::string& text) { report_.problems.push_back(text); }
   void kind(const std::string& kind, const std::string& summary) {
     report_.kind = kind;
@@ -34,13 +41,20 @@ class Report {
     report_.json = json{{"kind", report_.kind},
                         {"summary", report_.summary},
                         {"facts", facts},
-                        {"problems", report_.problems}}
+                        {"problems", report_.problems},
+                        {"consumers", readers_}}
                        .dump(2);
     return std::move(report_);
   }
 
  private:
   InspectReport report_;
+  json readers_ = json::array();  // what other programs make of an adapter
+};
+
+class Silent : public Progress {
+ public:
+  void on(const Event&) override {}
 };
 
 template <typename Values>
@@ -83,9 +97,13 @@ void inspect_adapter(const SafetensorsFile& file, const InspectRequest& request,
       const std::string& base = *request.pretrained_model_name_or_path;
       std::vector<std::unique_ptr<nn::Linear>> shapes;
       const Checkpoint checkpoint = Checkpoint::open(base);
-      const AdapterFile adapter =
-          read_adapter_file(request.path, checkpoint_layers(checkpoint, shapes));
+      const LinearLayers layers = checkpoint_layers(checkpoint, shapes);
+      const AdapterFile adapter = read_adapter_file(request.path, layers);
       report.fact("fits the base", concat(base, ": ", adapter.modules.size(), " modules"));
+      if (adapter.spec.is_vera()) return;
+      Silent silent;
+      report.readers(judge_consumers(read_stored_adapter(request.path, layers), adapter, checkpoint,
+                                     silent, {}));
     } catch (const Error& error) {
       report.problem(error.what());
     }

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Makes the bundled base model from pictures, by this program alone: drawn styles, vocabulary, autoencoder, UNet with
-# both text encoders. About two and a half hours on two cores; a run that was stopped goes on where it was.
+# both text encoders. About three hours on two cores; a run that was stopped goes on where it was.
 set -euo pipefail
 
 usage() {
@@ -115,7 +115,7 @@ pretrain_once vae_d $weights "${whole[@]}" --pretrained_model_name_or_path "$wor
 pretrain_once unet_a unet/diffusion_pytorch_model.safetensors --stage unet --config_dir "$work/config" \
   --concepts_list "$work/unet.json" --pretrained_vae_model_name_or_path "$work/vae_d" --resolution 128 --center_crop \
   --train_batch_size 32 --mixed_precision bf16 --learning_rate 1e-3 --adam_beta2 0.99 --ema_decay 0.999 \
-  --proportion_empty_prompts 0.1 --loss_weighting velocity --loss_weight_limit 15 --max_train_steps 12000 \
+  --proportion_empty_prompts 0.1 --loss_weighting velocity --loss_weight_limit 15 --max_train_steps 16000 \
   --lr_scheduler cosine --lr_warmup_steps 300 --seed 0 --checkpointing_steps 1000 --checkpoints_total_limit 2
 mkdir -p "$out"
 for part in model_index.json scheduler text_encoder text_encoder_2 tokenizer tokenizer_2 unet vae; do

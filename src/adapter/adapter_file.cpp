@@ -72,12 +72,33 @@ class Reader {
     result_.path = file_.path();
     result_.metadata = file_.metadata();
     find_layout();
+    refuse_foreign_rule();
     read_configs();
     collect_parts();
     decide_axis();
     for (const auto& [module, parts] : parts_) read_module(module, parts);
     finish_spec();
     return std::move(result_);
+  }
+
+  StoredAdapter read_stored() {
+    result_.metadata = file_.metadata();
+    find_layout();
+    read_configs();
+    collect_parts();
+    StoredAdapter stored{layout_, {}, result_.metadata, configs_};
+    for (const auto& [module, parts] : parts_) {
+      StoredModule& own = stored.modules[module];
+      for (const TensorEntry* entry : {parts.a, parts.b, parts.magnitude}) {
+        if (entry) own.key = entry->name;
+      }
+      if (parts.a) own.down = number_tensor(*parts.a);
+      if (parts.b) own.up = number_tensor(*parts.b);
+      if (parts.alpha) own.alpha = number_tensor(*parts.alpha).item<double>();
+      if (parts.magnitude) own.magnitude = number_tensor(*parts.magnitude);
+      own.magnitude_role = parts.magnitude_role;
+    }
+    return stored;
   }
 
  private:
@@ -97,6 +118,14 @@ class Reader {
       }
     }
     result_.format = layout_name(layout_);
+  }
+
+  // Magnitudes that are right under one reader's rule alone are not m.
+  void refuse_foreign_rule() const {
+    const auto rule = result_.metadata.find(kDoraScaleRuleKey);
+    if (rule == result_.metadata.end()) return;
+    fail("its magnitudes were written for one reader's rule (", rule->second,
+         ") and stand for nothing else: use the file that it was converted from");
   }
 
   void read_configs() {
@@ -379,6 +408,15 @@ AdapterFile read_adapter_file(const fs::path& path, const LinearLayers& layers) 
   Reader reader(path, layers);
   try {
     return reader.read();
+  } catch (const Error& error) {
+    fail(path.string(), ": ", error.what());
+  }
+}
+
+StoredAdapter read_stored_adapter(const fs::path& path, const LinearLayers& layers) {
+  Reader reader(path, layers);
+  try {
+    return reader.read_stored();
   } catch (const Error& error) {
     fail(path.string(), ": ", error.what());
   }

@@ -14,6 +14,7 @@
 #include <string>
 
 #include "src/adapter/set.h"
+#include "src/adapter/stored_adapter.h"
 
 namespace dorabooth {
 
@@ -35,6 +36,10 @@ struct AdapterFile {
 // it.
 AdapterFile read_adapter_file(const std::filesystem::path& path, const LinearLayers& layers);
 
+// The same file's tensors as they stand there, for consumer.h: a file that was written for one
+// reader's rule too. Not for VeRA's folders.
+StoredAdapter read_stored_adapter(const std::filesystem::path& path, const LinearLayers& layers);
+
 // Writes as diffusers' scripts do; `extra_metadata` (modelspec.*, trigger word, steps, …) is added.
 // A DoRA with one magnitude per input feature is refused: diffusers has no spelling for it.
 void write_diffusers_adapter(const std::filesystem::path& path, const AdapterSpec& spec,
@@ -43,11 +48,33 @@ void write_diffusers_adapter(const std::filesystem::path& path, const AdapterSpe
 void write_diffusers_adapter(const std::filesystem::path& path, const AdapterSet& set,
                              const std::map<std::string, std::string>& extra_metadata);
 
-// Writes kohya's names (SGM block names, as its SDXL tools do), DoRA's m as dora_scale [out,1] or
-// [1,in].
+// Kohya's names with the original block names, as its SDXL tools write, or diffusers'.
+enum class BlockNames { kSgm, kDiffusers };
+
+// Writes kohya's names, DoRA's m as dora_scale [out,1] or [1,in].
 void write_kohya_adapter(const std::filesystem::path& path, const AdapterSpec& spec,
                          const std::map<std::string, AdapterTensors>& modules,
-                         const std::map<std::string, std::string>& extra_metadata);
+                         const std::map<std::string, std::string>& extra_metadata,
+                         BlockNames names = BlockNames::kSgm);
+
+// Kohya's names for ComfyUI, which divides a magnitude per output feature by the norm of W instead
+// of that of W + s·B·A: dora_scale is m·(‖W‖ + eps)/‖W + s·B·A‖ by rows, where `norms` has the two
+// norms of every module ([out] each). Right for this base and that rule alone, which the header
+// states; no other reader may take it for m, and this program refuses it. A DoRA with one magnitude
+// per input feature, and a LoRA, are written as write_kohya_adapter() does.
+struct RowNorms {
+  at::Tensor base;    // ‖W‖
+  at::Tensor merged;  // ‖W + s·B·A‖
+};
+void write_comfyui_adapter(const std::filesystem::path& path, const AdapterSpec& spec,
+                           const std::map<std::string, AdapterTensors>& modules,
+                           const std::map<std::string, RowNorms>& norms,
+                           const std::map<std::string, std::string>& extra_metadata);
+
+// Writes PEFT's folders "<component>": adapter_config.json and adapter_model.safetensors; B as it
+// is, alpha in the config. A DoRA with one magnitude per input feature is refused.
+void write_peft_folders(const std::filesystem::path& path, const AdapterSpec& spec,
+                        const std::map<std::string, AdapterTensors>& modules);
 
 // In the first of the two formats that can hold the adapter: diffusers', or kohya's for a DoRA with
 // one magnitude per input feature. VeRA and DVoRA are written as the LoRA and DoRA that they equal,

@@ -10,20 +10,24 @@
 
 namespace dorabooth {
 
-namespace {
-
 using nlohmann::json;
 
-// A module's name for PEFT. The text encoder's outermost class is left out: some versions of
-// transformers have it, some do not, and PEFT matches the end of a name.
+namespace {
+
+constexpr const char* kTitleMiddle = " of rank ";  // of a title that this program made
+
+}  // namespace
+
 std::string peft_path(const std::string& module) {
   constexpr std::string_view kHead = "text_model.";
   const std::string path = path_in_component(module);
   return path.starts_with(kHead) ? path.substr(kHead.size()) : path;
 }
 
-// The specification's own name endings where it has nothing else and they cover every module, else
-// the modules' names.
+std::string peft_key_path(const std::string& module) {
+  return component_of(module) == "text_encoder" ? peft_path(module) : path_in_component(module);
+}
+
 json peft_targets(const AdapterSpec& spec, const std::vector<std::string>& modules) {
   std::set<std::string> endings;
   bool covered = true;
@@ -40,8 +44,6 @@ json peft_targets(const AdapterSpec& spec, const std::vector<std::string>& modul
   for (const std::string& module : modules) names.push_back(peft_path(module));
   return names;
 }
-
-}  // namespace
 
 std::string spec_entry_text(const SpecEntry& entry) {
   const json spec = adapter_spec_fields().to_json(&entry.spec);
@@ -104,10 +106,24 @@ std::string adapter_metadata_text(const AdapterSpec& spec,
   return flat.dump(2);
 }
 
+std::map<std::string, std::string> metadata_of_origin(
+    const std::map<std::string, std::string>& metadata) {
+  std::map<std::string, std::string> kept;
+  for (const auto& [key, value] : metadata) {
+    const bool is_form =
+        key.starts_with("ss_network_") || key.starts_with("sshs_") ||
+        key == "modelspec.sai_model_spec" || key == "modelspec.architecture" ||
+        key == "modelspec.implementation" || key == "modelspec.hash_sha256" ||
+        (key == "modelspec.title" && value.find(kTitleMiddle) != std::string::npos);
+    if (!is_form && (key.starts_with("ss_") || key.starts_with("modelspec."))) kept[key] = value;
+  }
+  return kept;
+}
+
 std::map<std::string, std::string> with_common_metadata(
     const AdapterSpec& spec, const std::map<std::string, std::string>& extra,
     const std::string& implementation) {
-  for (const char* own : {"format", kAdapterMetadataKey, kSpecKey}) {
+  for (const char* own : {"format", kAdapterMetadataKey, kSpecKey, kDoraScaleRuleKey}) {
     if (extra.contains(own)) fail("the header's entry '", own, "' cannot be set from outside");
   }
   std::map<std::string, std::string> metadata = extra;
@@ -117,7 +133,7 @@ std::map<std::string, std::string> with_common_metadata(
   metadata.emplace("modelspec.architecture", "stable-diffusion-xl-v1-base/lora");
   metadata.emplace("modelspec.implementation", implementation);
   metadata.emplace("modelspec.title",
-                   concat(spec.kind == "dora" ? "DoRA" : "LoRA", " of rank ", spec.rank));
+                   concat(spec.kind == "dora" ? "DoRA" : "LoRA", kTitleMiddle, spec.rank));
   return metadata;
 }
 

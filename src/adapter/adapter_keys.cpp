@@ -140,10 +140,12 @@ std::string path_in_component(const std::string& module) {
   return dot == std::string::npos ? "" : module.substr(dot + 1);
 }
 
-std::string kohya_module_name(const std::string& module) {
+std::string kohya_module_name(const std::string& module, bool sgm) {
   const std::vector<std::string> names = kohya_names(module);
   if (names.empty()) fail("kohya's format has no name for ", module);
-  return names.front();
+  const std::string path = path_in_component(module);
+  const bool has_sgm = component_of(module) == "unet" && sgm_unet_path(path);
+  return names[has_sgm && !sgm ? 1 : 0];
 }
 
 AdapterKeys::AdapterKeys(std::vector<std::string> modules) : modules_(std::move(modules)) {

@@ -54,7 +54,7 @@ std::string component_of(const std::string& module);
 std::string path_in_component(const std::string& module);
 
 // "lora_unet_input_blocks_4_1_…_to_q": the name kohya's tools give an SDXL module; the SGM path
-// where the module has one.
-std::string kohya_module_name(const std::string& module);
+// where the module has one, or the diffusers path, "lora_unet_down_blocks_1_…_to_q".
+std::string kohya_module_name(const std::string& module, bool sgm = true);
 
 }  // namespace dorabooth

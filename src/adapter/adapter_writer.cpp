@@ -2,19 +2,17 @@
 // metadata give the same bytes.
 #include <ATen/ATen.h>
 
-#include <cmath>
+#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "src/adapter/adapter_file.h"
 #include "src/adapter/adapter_header.h"
 #include "src/adapter/adapter_keys.h"
 #include "src/adapter/tensor_facts.h"
+#include "src/adapter/tensor_output.h"
 #include "src/adapter/vera.h"
 #include "src/adapter/vera_file.h"
-#include "src/base/atomic_file.h"
 #include "src/base/error.h"
-#include "src/ops/tensor_bytes.h"
-#include "src/tensorfile/safetensors.h"
 
 namespace dorabooth {
 
@@ -24,33 +22,6 @@ namespace {
 
 using Modules = std::map<std::string, AdapterTensors>;
 using Metadata = std::map<std::string, std::string>;
-
-// fp32 on the CPU; a value that is not finite is refused by its name.
-at::Tensor checked(const std::string& name, const at::Tensor& tensor) {
-  const at::Tensor value = tensor.detach().to(at::kCPU, at::kFloat).contiguous();
-  if (!at::isfinite(value).all().item<bool>()) fail(name, ": holds values that are not finite");
-  return value;
-}
-
-void write_tensors(const fs::path& path, const std::map<std::string, at::Tensor>& tensors,
-                   const Metadata& metadata) {
-  std::vector<TensorEntry> entries;
-  for (const auto& [name, tensor] : tensors) {
-    TensorEntry entry;
-    entry.name = name;
-    entry.dtype = file_dtype(tensor.scalar_type());
-    entry.shape = tensor.sizes().vec();
-    entries.push_back(std::move(entry));
-  }
-  const fs::path folder = path.has_parent_path() ? path.parent_path() : fs::path(".");
-  require_disk_space(folder, SafetensorsWriter::file_size(entries, metadata), "the adapter");
-  SafetensorsWriter writer(path, entries, metadata);
-  for (const auto& [name, tensor] : tensors) {
-    const auto* bytes = static_cast<const std::byte*>(tensor.const_data_ptr());
-    writer.write(name, 0, {bytes, tensor.nbytes()});
-  }
-  writer.finish();
-}
 
 void require_modules(const fs::path& path, const Modules& modules) {
   if (modules.empty()) fail(path.string(), ": there are no adapters to write");
@@ -68,15 +39,6 @@ void add_kohya_metadata(const AdapterSpec& spec, Metadata& metadata) {
                                                      {"dora_wd", "True"},
                                                      {"wd_on_output", output ? "True" : "False"}}
                                           .dump());
-}
-
-// Readers expect A and B beside every magnitude: zeros of rank 1 where there are none.
-AdapterTensors with_directions(AdapterTensors own) {
-  if (own.a.size(0) > 0) return own;
-  own.a = at::zeros({1, own.a.size(1)}, at::kFloat);
-  own.b = at::zeros({own.b.size(0), 1}, at::kFloat);
-  own.alpha = 1.0;
-  return own;
 }
 
 bool needs_kohya(const AdapterSpec& spec) {
@@ -102,20 +64,20 @@ void write_diffusers_adapter(const fs::path& path, const AdapterSpec& given, con
     const bool is_unet = component_of(module) == "unet";
     const std::string stem = module + (is_unet ? ".lora" : ".lora_linear_layer");
     const double scale = update_scale(own, spec.use_rslora);
-    const at::Tensor b = checked(module + ".B", own.b);
-    tensors[stem + ".down.weight"] = checked(module + ".A", own.a);
+    const at::Tensor b = checked_numbers(module + ".B", own.b);
+    tensors[stem + ".down.weight"] = checked_numbers(module + ".A", own.a);
     tensors[stem + ".up.weight"] =
-        scale == 1.0 ? b : checked(module + ".B", b.to(at::kDouble) * scale);
+        scale == 1.0 ? b : checked_numbers(module + ".B", b.to(at::kDouble) * scale);
     if (!own.m.defined()) continue;
     // transformers binds a text encoder's magnitudes by the ending ".weight" alone and drops the
     // others with a warning; PEFT, which loads the UNet's, takes both spellings.
     const char* name = is_unet ? ".lora_magnitude_vector" : ".lora_magnitude_vector.weight";
-    tensors[module + name] = checked(module + ".m", own.m);
+    tensors[module + name] = checked_numbers(module + ".m", own.m);
   }
   Metadata metadata = with_common_metadata(spec, extra_metadata, "diffusers");
   metadata[kAdapterMetadataKey] = adapter_metadata_text(spec, ranks);
   metadata[kSpecKey] = spec_entry_text({spec, /*scale_in_b=*/true});
-  write_tensors(path, tensors, metadata);
+  write_adapter_tensors(path, tensors, metadata);
 }
 
 void write_diffusers_adapter(const fs::path& path, const AdapterSet& set,
@@ -123,28 +85,68 @@ void write_diffusers_adapter(const fs::path& path, const AdapterSet& set,
   write_diffusers_adapter(path, set.spec(), set.tensors(), extra_metadata);
 }
 
-void write_kohya_adapter(const fs::path& path, const AdapterSpec& given, const Modules& modules,
-                         const Metadata& extra_metadata) {
+namespace {
+
+struct KohyaForm {
+  BlockNames names = BlockNames::kSgm;
+  const std::map<std::string, RowNorms>* norms = nullptr;  // dora_scale by ComfyUI's rule
+};
+
+// m as a column or a row, or what stands for it under ComfyUI's rule. In ComfyUI the norm of W gets
+// fp32's epsilon.
+at::Tensor dora_scale(const std::string& module, const at::Tensor& m, const AdapterSpec& spec,
+                      const KohyaForm& form) {
+  if (spec.norm_axis != "output") return m.unsqueeze(0);
+  if (!form.norms) return m.unsqueeze(1);
+  const RowNorms& norms = form.norms->at(module);
+  const double epsilon = std::numeric_limits<float>::epsilon();
+  const at::Tensor base = norms.base.to(at::kDouble) + epsilon;
+  const at::Tensor merged = norms.merged.to(at::kDouble);
+  const at::Tensor usable = merged > 0;
+  const at::Tensor ratio = base / at::where(usable, merged, at::ones_like(merged));
+  // A row whose norm is 0 stays 0, whatever stands here.
+  return checked_numbers(module + ".m", at::where(usable, m * ratio, m)).unsqueeze(1);
+}
+
+void write_kohya(const fs::path& path, const AdapterSpec& given, const Modules& modules,
+                 const Metadata& extra_metadata, const KohyaForm& form) {
   require_modules(path, modules);
   const AdapterSpec spec = spec_with_scales(given, modules);
   std::map<std::string, at::Tensor> tensors;
   for (const auto& [module, given_tensors] : modules) {
     const AdapterTensors own = with_directions(given_tensors);
-    const std::string stem = kohya_module_name(module);
+    const std::string stem = kohya_module_name(module, form.names == BlockNames::kSgm);
     // Readers know alpha/rank alone: rsLoRA's alpha/sqrt(rank) goes into alpha.
     const double alpha = update_scale(own, spec.use_rslora) * static_cast<double>(own.a.size(0));
-    tensors[stem + ".lora_down.weight"] = checked(module + ".A", own.a);
-    tensors[stem + ".lora_up.weight"] = checked(module + ".B", own.b);
+    tensors[stem + ".lora_down.weight"] = checked_numbers(module + ".A", own.a);
+    tensors[stem + ".lora_up.weight"] = checked_numbers(module + ".B", own.b);
     tensors[stem + ".alpha"] = at::scalar_tensor(alpha, at::kFloat);
     if (!own.m.defined()) continue;
-    const at::Tensor m = checked(module + ".m", own.m);
-    tensors[stem + ".dora_scale"] = m.unsqueeze(spec.norm_axis == "output" ? 1 : 0);
+    const at::Tensor m = checked_numbers(module + ".m", own.m);
+    tensors[stem + ".dora_scale"] = dora_scale(module, m, spec, form);
   }
   Metadata metadata = with_common_metadata(spec, extra_metadata,
                                            "https://github.com/Stability-AI/generative-models");
   add_kohya_metadata(spec, metadata);
-  metadata[kSpecKey] = spec_entry_text({spec, /*scale_in_b=*/false});
-  write_tensors(path, tensors, metadata);
+  if (form.norms && spec.kind == "dora" && spec.norm_axis == "output") {
+    metadata[kDoraScaleRuleKey] = "ComfyUI: m·(‖W‖ + eps)/‖W + s·B·A‖";
+  } else {
+    metadata[kSpecKey] = spec_entry_text({spec, /*scale_in_b=*/false});
+  }
+  write_adapter_tensors(path, tensors, metadata);
+}
+
+}  // namespace
+
+void write_kohya_adapter(const fs::path& path, const AdapterSpec& spec, const Modules& modules,
+                         const Metadata& extra_metadata, BlockNames names) {
+  write_kohya(path, spec, modules, extra_metadata, {names, nullptr});
+}
+
+void write_comfyui_adapter(const fs::path& path, const AdapterSpec& spec, const Modules& modules,
+                           const std::map<std::string, RowNorms>& norms,
+                           const Metadata& extra_metadata) {
+  write_kohya(path, spec, modules, extra_metadata, {BlockNames::kSgm, &norms});
 }
 
 void write_adapter_file(const fs::path& path, const AdapterSpec& spec, const Modules& modules,

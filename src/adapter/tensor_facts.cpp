@@ -2,7 +2,7 @@
 // does.
 #include "src/adapter/tensor_facts.h"
 
-#include <ATen/core/Tensor.h>
+#include <ATen/ATen.h>
 
 #include <algorithm>
 #include <charconv>
@@ -52,6 +52,14 @@ double update_scale(const AdapterTensors& tensors, bool use_rslora) {
   const auto rank = static_cast<double>(tensors.a.size(0));
   if (rank == 0) return 1.0;
   return tensors.alpha / (use_rslora ? std::sqrt(rank) : rank);
+}
+
+AdapterTensors with_directions(AdapterTensors tensors) {
+  if (tensors.a.size(0) > 0) return tensors;
+  tensors.a = at::zeros({1, tensors.a.size(1)}, at::kFloat);
+  tensors.b = at::zeros({tensors.b.size(0), 1}, at::kFloat);
+  tensors.alpha = 1.0;
+  return tensors;
 }
 
 AdapterSpec spec_with_scales(AdapterSpec spec,

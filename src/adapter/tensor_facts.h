@@ -12,6 +12,9 @@ namespace dorabooth {
 // alpha/rank, or alpha/sqrt(rank) with rsLoRA.
 double update_scale(const AdapterTensors& tensors, bool use_rslora);
 
+// With A and B of zeros, rank 1 and scale 1, where there is a magnitude alone: readers expect them.
+AdapterTensors with_directions(AdapterTensors tensors);
+
 // `spec` with rank, alpha and their patterns such that rank_of and alpha_of give what every module
 // has; unchanged where they do already.
 AdapterSpec spec_with_scales(AdapterSpec spec,

@@ -6,8 +6,10 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "src/adapter/adapter_header.h"
 #include "src/adapter/adapter_keys.h"
 #include "src/adapter/tensor_facts.h"
+#include "src/adapter/tensor_output.h"
 #include "src/adapter/vera.h"
 #include "src/base/atomic_file.h"
 #include "src/base/error.h"
@@ -39,13 +41,6 @@ json read_config(const fs::path& folder) {
   const fs::path path = folder / kConfig;
   if (fs::file_size(path) > kLongest) fail(kConfig, ": larger than ", bytes_text(kLongest));
   return json::parse(read_file(path), nullptr, /*allow_exceptions=*/false);
-}
-
-// transformers has the first text encoder without its outermost class, the second with it.
-std::string peft_name(const std::string& module) {
-  const std::string path = path_in_component(module);
-  const bool flat = component_of(module) == "text_encoder" && path.starts_with("text_model.");
-  return flat ? path.substr(std::string("text_model.").size()) : path;
 }
 
 class VeraReader {
@@ -237,30 +232,16 @@ void write_folder(const fs::path& folder, const AdapterSpec& spec,
     if (!kept.defined() || kept.size(axis) < tensor.size(axis)) kept = tensor;
   };
   for (const auto& [module, own] : modules) {
-    targets.push_back(peft_name(module));
+    targets.push_back(peft_key_path(module));
     const std::string stem = kModulePrefix + targets.back();
     tensors[stem + kLambdaD] = own.vera_d;
     tensors[stem + kLambdaB] = own.vera_b;
     keep_wider(kSharedA, own.a, 1);
     keep_wider(kSharedB, own.b, 0);
   }
-  std::vector<TensorEntry> entries;
-  for (auto& [name, tensor] : tensors) {
-    tensor = tensor.detach().to(at::kCPU, at::kFloat).contiguous();
-    if (!at::isfinite(tensor).all().item<bool>()) fail(name, ": holds values that are not finite");
-    TensorEntry entry;
-    entry.name = name;
-    entry.dtype = DType::kF32;
-    entry.shape = tensor.sizes().vec();
-    entries.push_back(std::move(entry));
-  }
+  for (auto& [name, tensor] : tensors) tensor = checked_numbers(name, tensor);
   fs::create_directories(folder);
-  SafetensorsWriter writer(folder / kWeights, entries, {{"format", "pt"}});
-  for (const auto& [name, tensor] : tensors) {
-    writer.write(name, 0,
-                 {static_cast<const std::byte*>(tensor.const_data_ptr()), tensor.nbytes()});
-  }
-  writer.finish();
+  write_adapter_tensors(folder / kWeights, tensors, {{"format", "pt"}});
   write_file_atomically(folder / kConfig, config_of(spec, targets).dump(2) + "\n");
 }
 

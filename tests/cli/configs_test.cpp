@@ -8,9 +8,12 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "pipelines/analyze.h"
 #include "pipelines/bench.h"
 #include "pipelines/compare.h"
+#include "pipelines/convert.h"
 #include "pipelines/evaluate.h"
+#include "pipelines/extract.h"
 #include "pipelines/inspect.h"
 #include "pipelines/merge.h"
 #include "pipelines/pretrain.h"
@@ -99,7 +102,8 @@ TEST(Configs, ReadmeIsUpToDate) {
 TEST(Configs, EveryFieldOfEveryRequestHasHelpAndAGroup) {
   const std::vector<const FieldTable*> tables = {
       &train_fields(),       &sample_fields(),   &compare_fields(), &evaluate_fields(),
-      &reconstruct_fields(), &rank_fields(),     &merge_fields(),   &inspect_fields(),
+      &reconstruct_fields(), &rank_fields(),     &merge_fields(),   &convert_fields(),
+      &inspect_fields(),     &analyze_fields(),  &extract_fields(), &resize_fields(),
       &restyle_fields(),     &pretrain_fields(), &bench_fields()};
   for (const FieldTable* table : tables) {
     for (const Field& field : table->fields()) {
@@ -125,7 +129,11 @@ TEST(Configs, DefaultsAreWithinTheirOwnBoundsAndChoices) {
   expect_defaults_round_trip(reconstruct_fields());
   expect_defaults_round_trip(rank_fields());
   expect_defaults_round_trip(merge_fields());
+  expect_defaults_round_trip(convert_fields());
   expect_defaults_round_trip(inspect_fields());
+  expect_defaults_round_trip(analyze_fields());
+  expect_defaults_round_trip(extract_fields());
+  expect_defaults_round_trip(resize_fields());
   expect_defaults_round_trip(restyle_fields());
   expect_defaults_round_trip(pretrain_fields());
   expect_defaults_round_trip(bench_fields());

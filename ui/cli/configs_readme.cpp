@@ -1,9 +1,12 @@
 // One section a command; the tables are field_list_markdown's.
 #include "ui/cli/configs_readme.h"
 
+#include "pipelines/analyze.h"
 #include "pipelines/bench.h"
 #include "pipelines/compare.h"
+#include "pipelines/convert.h"
 #include "pipelines/evaluate.h"
+#include "pipelines/extract.h"
 #include "pipelines/inspect.h"
 #include "pipelines/merge.h"
 #include "pipelines/pretrain.h"
@@ -41,7 +44,11 @@ std::string configs_readme(const std::filesystem::path& configs) {
   text += section("reconstruct", reconstruct_fields());
   text += section("rank", rank_fields());
   text += section("merge", merge_fields());
+  text += section("convert", convert_fields());
+  text += section("extract", extract_fields());
+  text += section("resize", resize_fields());
   text += section("inspect", inspect_fields());
+  text += section("analyze", analyze_fields());
   text += section("restyle", restyle_fields());
   text += section("pretrain", pretrain_fields());
   text += section("bench", bench_fields());

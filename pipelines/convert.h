@@ -1,0 +1,50 @@
+// An adapter file written again for a named reader, whatever its spelling was; proved by replaying
+// the readers' formulas on what was written.
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+#include <stop_token>
+
+#include "pipelines/progress.h"
+#include "src/config/field_list.h"
+
+namespace dorabooth {
+
+struct ConvertRequest {
+  std::string adapter_path;
+  std::string to = "kohya-sgm";  // diffusers, peft, kohya, kohya-sgm, comfyui, lora-svd
+  std::string pretrained_model_name_or_path;
+  std::optional<std::string> variant;
+  std::optional<std::string> output;      // a file
+  std::optional<std::string> output_dir;  // of peft
+  int64_t rank = 32;                      // of lora-svd
+  bool verify = false;
+};
+
+const FieldList<ConvertRequest>& convert_fields();
+
+// What a reader makes of the file: see parts/consumer_table.h.
+struct ConvertVerdict {
+  std::string consumer;
+  std::string sentence;
+  bool is_right = false;
+};
+
+struct ConvertReport {
+  std::string path;
+  std::string summary;  // "DoRA (output axis), 128 modules, from kohya's names"
+  int64_t modules = 0;
+  // lora-svd: ‖ΔW − BA‖/‖ΔW‖ over all layers, and the layer with the largest.
+  std::optional<double> residual;
+  double worst_residual = 0.0;
+  std::string worst_layer;
+  std::vector<ConvertVerdict> verdicts;  // with `verify`
+  bool is_right = true;                  // the reader it was written for computes what it should
+  std::string verdicts_json = "[]";      // with every layer's error
+  bool stopped = false;
+};
+
+// Atomic: what is there is replaced by a whole file. `adapter_path` may not be the output.
+ConvertReport convert(const ConvertRequest& request, Progress& progress, std::stop_token stop);
+
+}  // namespace dorabooth

@@ -1,0 +1,28 @@
+// An adapter's layers over the weights of a base on disk, one at a time.
+#pragma once
+
+#include <memory>
+
+#include "src/adapter/adapter_file.h"
+#include "src/model/checkpoint.h"
+
+namespace dorabooth {
+
+// The base's weight [out, in] of a module ("unet.….to_q"), fp32 on the CPU.
+at::Tensor base_weight(const Checkpoint& base, const std::string& module);
+
+// One module of an adapter over its weight.
+class AdaptedWeight {
+ public:
+  AdaptedWeight(const AdapterFile& adapter, const std::string& module, const at::Tensor& weight);
+
+  // W' at a strength under a rule.
+  at::Tensor merged(double strength = 1.0, StrengthRule rule = StrengthRule::kPeft);
+
+ private:
+  std::string module_;
+  std::shared_ptr<nn::Linear> layer_;
+  AdapterSet set_;
+};
+
+}  // namespace dorabooth

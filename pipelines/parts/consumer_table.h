@@ -1,0 +1,53 @@
+// What every program that reads adapter files would make of one, against what the adapter means:
+// each consumer's formula, replayed on the file as it was written.
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "pipelines/progress.h"
+#include "src/adapter/adapter_file.h"
+#include "src/adapter/consumer.h"
+#include "src/model/checkpoint.h"
+
+namespace dorabooth {
+
+// Errors are of a layer's weight, as a share of the change that the adapter makes to it:
+// ‖W_consumer − W'‖/‖W' − W0‖ (Frobenius); a layer that the adapter leaves as it is has the error 0
+// or, where the consumer changes it, 1.
+struct ConsumerVerdict {
+  Consumer consumer = Consumer::kDiffusers;
+  int64_t modules = 0;
+  int64_t applied = 0;  // modules that it reads
+  std::string reason;   // why it reads not all of them
+  // The largest over the layers that it reads.
+  double error = 0.0;       // at strength 1
+  double error_peft = 0.0;  // at half strength, by PEFT's rule
+  double error_lerp = 0.0;  // at half strength, by the interpolating rule
+  std::string worst;        // the layer with the largest at strength 1
+  std::vector<double>
+      by_layer;  // at strength 1, in the order of ConsumerTable::layers; -1: not read
+
+  bool is_right() const;
+  std::string sentence() const;  // "right at strength 1; …"
+};
+
+struct ConsumerTable {
+  std::vector<std::string> layers;
+  std::vector<ConsumerVerdict> verdicts;  // of all_consumers()
+
+  const ConsumerVerdict& of(Consumer consumer) const;
+};
+
+// A consumer whose error is up to this is right: fp32's roundings against a small change.
+inline constexpr double kRightWithin = 1e-3;
+
+// `written` as a file stands there, `adapter` as it is meant. Streams over the base's weights.
+ConsumerTable judge_consumers(const StoredAdapter& written, const AdapterFile& adapter,
+                              const Checkpoint& base, Progress& progress, std::stop_token stop);
+
+nlohmann::json consumer_table_json(const ConsumerTable& table);
+
+}  // namespace dorabooth

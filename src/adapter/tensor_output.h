@@ -1,0 +1,20 @@
+// Writing the tensors of adapter files. Internal to src/adapter.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <filesystem>
+#include <map>
+#include <string>
+
+namespace dorabooth {
+
+// fp32 on the CPU; a value that is not finite is refused by `name`.
+at::Tensor checked_numbers(const std::string& name, const at::Tensor& tensor);
+
+// One file, whole or not at all; asks for the disk space first. Equal contents give equal bytes.
+void write_adapter_tensors(const std::filesystem::path& path,
+                           const std::map<std::string, at::Tensor>& tensors,
+                           const std::map<std::string, std::string>& metadata);
+
+}  // namespace dorabooth
