@@ -227,8 +227,8 @@ TEST(SamplePictures, AreReadableAndDisjoint) {
   const ImageFolder heldout = read_image_folder({pictures / "heldout", std::nullopt, std::nullopt});
   verify_pictures(train.pictures);
   verify_pictures(heldout.pictures);
-  EXPECT_EQ(train.pictures.size(), 24u);
-  EXPECT_EQ(heldout.pictures.size(), 40u);
+  EXPECT_EQ(train.pictures.size(), 64u);
+  EXPECT_EQ(heldout.pictures.size(), 64u);
   const std::string prompts = read_file(pictures / "compare_prompts.txt");
   for (const CaptionedPicture& picture : train.pictures) {
     EXPECT_FALSE(fs::exists(pictures / "heldout" / picture.path.filename()));

@@ -70,7 +70,7 @@ void draw_start(const State& state, Actions& actions, Widgets&) {
   if (!state.places.assets.empty()) {
     ImGui::SeparatorText("New here?");
     ImGui::TextWrapped(
-        "Try it with the small base and the 24 icons that come with the program. It takes a few "
+        "Try it with the small base and the 64 icons that come with the program. It takes a few "
         "minutes without a graphics card.");
     if (ImGui::Button("Try the bundled base and pictures")) actions.add(StartAction(TryBundled{}));
   }
