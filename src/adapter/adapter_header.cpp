@@ -89,8 +89,8 @@ std::string adapter_metadata_text(const AdapterSpec& spec,
       const int64_t rank = rank_of_module.at(module);
       if (rank != usual) pattern[peft_path(module)] = rank;
     }
-    const auto set = [&](const char* field, const json& value) {
-      flat[component + "." + field] = value;
+    const auto set = [&, &prefix = component](const char* field, const json& value) {
+      flat[prefix + "." + field] = value;
     };
     set("alpha_pattern", pattern);
     set("bias", "none");

@@ -150,14 +150,17 @@ DecodedPicture read_picture(const std::filesystem::path& path, Rgb background) {
   return decode_picture(read_file(path), path.string(), background);
 }
 
-PictureSize probe_size(const std::filesystem::path& path) {
-  const std::string bytes = read_file(path);
-  return with_name(path.string(), [&] {
+PictureSize probe_size(std::string_view bytes, const std::string& name) {
+  return with_name(name, [&] {
     const codecs::Header header = container_of(bytes).header(bytes);
     PictureSize size{static_cast<int>(header.width), static_cast<int>(header.height)};
     if (header.orientation >= 5 && header.orientation <= 8) std::swap(size.width, size.height);
     return size;
   });
+}
+
+PictureSize probe_size(const std::filesystem::path& path) {
+  return probe_size(read_file(path), path.string());
 }
 
 }  // namespace dorabooth

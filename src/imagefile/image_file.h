@@ -50,6 +50,7 @@ DecodedPicture decode_picture(std::string_view bytes, const std::string& name, R
 
 // Width and height as read_picture would give them, from the headers alone.
 PictureSize probe_size(const std::filesystem::path& path);
+PictureSize probe_size(std::string_view bytes, const std::string& name);
 
 // The same picture and text give the same bytes. Keywords have 1 to 79 Latin-1 characters; a value
 // is a tEXt chunk if Latin-1 can hold it and an iTXt chunk otherwise, as PIL and A1111 write and
