@@ -49,6 +49,10 @@ struct ExampleSet {
 // [1, 3, height, width] in [-1, 1], as torchvision's ToTensor and Normalize(0.5, 0.5).
 at::Tensor image_tensor(const Image& image);
 
+// Crops of one size go through the VAE together up to so many pixels: small ones use its threads
+// badly alone.
+inline constexpr int64_t kPixelsEncodedTogether = int64_t{8} * 128 * 128;
+
 // `encoded` is called after each example with how many are done. Stops early, returning an empty
 // set. `cache` may be null.
 ExampleSet encode_examples(const ExampleRequest& request, const AutoencoderKl& vae,

@@ -9,6 +9,7 @@
 #include <optional>
 #include <sstream>
 
+#include "datasets/example_set.h"
 #include "pipelines/parts/activation_count.h"
 #include "pipelines/parts/base_loading.h"
 #include "pipelines/parts/process_memory.h"
@@ -205,7 +206,9 @@ struct Sums {
   }
 
   double encoding() const {
-    return vae_encode_bytes(base.vae, size.width * size.height, config.vae_dtype == "fp32" ? 4 : 2);
+    const int64_t pixels = size.width * size.height;
+    const int64_t together = std::max<int64_t>(1, kPixelsEncodedTogether / pixels);
+    return vae_encode_bytes(base.vae, together * pixels, config.vae_dtype == "fp32" ? 4 : 2);
   }
 
   double previews() const {
