@@ -49,7 +49,7 @@ TEST_F(DryRun, ListsAndDrawsEveryPicture) {
   EXPECT_EQ(wide["bucket_width"], 176);
   EXPECT_EQ(wide["bucket_height"], 80);
   EXPECT_EQ(report["buckets"].size(), 3u);
-  EXPECT_EQ(report["forecast"]["parameters"]["unet"], 6982856);
+  EXPECT_EQ(report["forecast"]["parameters"]["unet"], 7310988);
   ASSERT_EQ(report["sheets"].size(), 1u);
   const Image sheet = read_picture(report["sheets"][0].get<std::string>()).image;
   EXPECT_GT(sheet.width, 3 * 256);
