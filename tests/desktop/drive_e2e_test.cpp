@@ -96,7 +96,7 @@ void Drive::look_at_pictures(ProgramDrive& drive) {
   ASSERT_TRUE(drive.wait(60, [](const State& s) {
     return s.dataset.report && s.dataset.thumbnails.size() == s.dataset.report->pictures.size();
   }));
-  EXPECT_EQ(drive.state().dataset.report->pictures.size(), 24u);
+  EXPECT_EQ(drive.state().dataset.report->pictures.size(), 64u);
   const fs::path first = drive.state().dataset.report->pictures.front().path;
   drive.test->ItemClick(("**/##" + first.filename().string()).c_str());
   EXPECT_TRUE(drive.wait(10, [&](const State& s) { return s.dataset.enlarged_path == first; }));
