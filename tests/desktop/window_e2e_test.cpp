@@ -151,7 +151,7 @@ TEST_F(WindowDrive, ThemesAndScripts) {
              s.dataset.report->class_pictures_needed > 0;
     }));
     screenshot(drive, "light_class");
-    EXPECT_EQ(drive.state().dataset.thumbnails.size(), 48u);
+    EXPECT_EQ(drive.state().dataset.thumbnails.size(), 128u);
     drive.open(WindowId::kTrain);
     screenshot(drive, "light_train");
     drive.open(WindowId::kCompare);
