@@ -4,6 +4,7 @@
 #include <ATen/ATen.h>
 
 #include <filesystem>
+#include <numeric>
 
 #include "datasets/example_set.h"
 #include "pipelines/parts/adapter_stack.h"
@@ -23,8 +24,10 @@ namespace {
 struct Column {
   std::string name;
   AdapterStack stack;
-  PromptEmbeds embeds;  // a row a picture
-  double sum = 0.0;
+  PromptEmbeds embeds;            // a row a picture
+  std::vector<double> sums = {};  // by timestep
+
+  double sum() const { return std::accumulate(sums.begin(), sums.end(), 0.0); }
 };
 
 // The captions as a column reads them: with its adapters on the text encoders and its embeddings.
@@ -41,13 +44,12 @@ PromptEmbeds encode_captions(const EvaluateRequest& request, const SdxlBundle& b
 std::vector<Column> make_columns(const EvaluateRequest& request, const SdxlBundle& bundle,
                                  const std::vector<std::string>& captions, const Log& log) {
   std::vector<Column> columns;
-  columns.push_back({"base", {}, {}, 0.0});
+  columns.push_back({"base", {}, {}});
   for (const std::string& text : request.adapter_path) {
     const AdapterArgument argument = parse_named_adapter(text);
     columns.push_back({argument.name,
                        AdapterStack({argument}, parse_strength_rule(request.strength_rule), bundle),
-                       {},
-                       0.0});
+                       {}});
   }
   std::vector<std::string> names;
   for (const Column& column : columns) names.push_back(column.name);
@@ -100,6 +102,7 @@ EvaluateReport evaluate(const EvaluateRequest& request, Progress& progress, std:
   const HeldOutLoss loss(std::move(examples), static_cast<uint64_t>(request.seed),
                          request.num_timesteps, bundle.vae->config().scaling_factor);
   std::vector<Column> columns = make_columns(request, bundle, loss.captions(), log);
+  for (Column& column : columns) column.sums.resize(static_cast<size_t>(request.num_timesteps));
   const int64_t total = loss.rows();
   StepMeter meter(progress, "evaluate", (total + request.batch_size - 1) / request.batch_size);
   for (int64_t first = 0; first < total; first += request.batch_size) {
@@ -111,16 +114,24 @@ EvaluateReport evaluate(const EvaluateRequest& request, Progress& progress, std:
     std::vector<std::pair<std::string, double>> losses;
     for (Column& column : columns) {
       const auto scopes = column.stack.attach();
-      column.sum +=
-          loss.sum(bundle, schedule, bundle.scheduler.prediction_type, column.embeds, first, last);
-      losses.emplace_back("loss/" + column.name, column.sum / static_cast<double>(last));
+      const std::vector<double> each = loss.losses(
+          bundle, schedule, bundle.scheduler.prediction_type, column.embeds, first, last);
+      for (size_t row = 0; row < each.size(); ++row) {
+        column.sums[(static_cast<size_t>(first) + row) % column.sums.size()] += each[row];
+      }
+      losses.emplace_back("loss/" + column.name, column.sum() / static_cast<double>(last));
     }
     meter.step(std::move(losses));
   }
   report.pictures = loss.pictures();
+  for (int64_t k = 0; k < request.num_timesteps; ++k) {
+    report.timesteps.push_back(loss.timestep(k, schedule));
+  }
   for (const Column& column : columns) {
-    report.rows.push_back(
-        {column.name, column.sum / static_cast<double>(total), column.sum / columns[0].sum - 1.0});
+    EvaluateRow row{column.name, column.sum() / static_cast<double>(total),
+                    column.sum() / columns[0].sum() - 1.0, column.sums};
+    for (double& each : row.loss_by_timestep) each /= static_cast<double>(report.pictures);
+    report.rows.push_back(std::move(row));
   }
   return report;
 }

@@ -21,6 +21,7 @@ struct EvaluateRequest : ModelOptions {
   int64_t num_timesteps = 10;  // stratified over the noise schedule, for every picture
   int64_t seed = 0;
   int64_t batch_size = 8;
+  bool by_timestep = false;  // the table too, not the JSON alone, has every timestep's loss
 };
 
 const FieldList<EvaluateRequest>& evaluate_fields();
@@ -29,11 +30,13 @@ struct EvaluateRow {
   std::string name;  // "base" or the adapter's name
   double loss = 0.0;
   double relative_to_base = 0.0;  // loss/base − 1
+  std::vector<double> loss_by_timestep;
 };
 
 struct EvaluateReport {
   std::vector<EvaluateRow> rows;
   int64_t pictures = 0;
+  std::vector<int64_t> timesteps;
   bool stopped = false;
 };
 

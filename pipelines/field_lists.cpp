@@ -116,6 +116,8 @@ const FieldList<EvaluateRequest>& evaluate_fields() {
     f.add("batch_size", &EvaluateRequest::batch_size, "Pictures at a time.")
         .at_least(1)
         .at_most(1024);
+    f.add("by_timestep", &EvaluateRequest::by_timestep,
+          "Also a table of the loss at every timestep; --json has it always.");
     return f;
   }();
   return list;

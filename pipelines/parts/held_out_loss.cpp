@@ -3,6 +3,7 @@
 
 #include <ATen/ATen.h>
 
+#include <numeric>
 #include <span>
 
 #include "src/base/random_stream.h"
@@ -26,25 +27,40 @@ HeldOutLoss::HeldOutLoss(ExampleSet examples, uint64_t seed, int64_t num_timeste
       num_timesteps_(num_timesteps),
       scaling_factor_(scaling_factor) {}
 
+int64_t HeldOutLoss::timestep(int64_t k, const Ddpm& schedule) const {
+  return stratified_timestep(k, num_timesteps_, schedule.num_train_timesteps());
+}
+
 double HeldOutLoss::sum(const SdxlBundle& bundle, const Ddpm& schedule,
                         const std::string& prediction_type, const PromptEmbeds& embeds,
                         int64_t first, int64_t last) const {
+  const std::vector<double> each = losses(bundle, schedule, prediction_type, embeds, first, last);
+  return std::accumulate(each.begin(), each.end(), 0.0);
+}
+
+std::vector<double> HeldOutLoss::losses(const SdxlBundle& bundle, const Ddpm& schedule,
+                                        const std::string& prediction_type,
+                                        const PromptEmbeds& embeds, int64_t first,
+                                        int64_t last) const {
   const auto size_of = [&](int64_t row) {
     return examples_.examples[static_cast<size_t>(row / num_timesteps_)].size;
   };
-  double sum = 0.0;
+  std::vector<double> losses;
   while (first < last) {
     int64_t end = first + 1;
     while (end < last && size_of(end) == size_of(first)) ++end;
-    sum += sum_of_one_size(bundle, schedule, prediction_type, embeds, first, end);
+    const at::Tensor each =
+        losses_of_one_size(bundle, schedule, prediction_type, embeds, first, end);
+    losses.insert(losses.end(), each.data_ptr<double>(), each.data_ptr<double>() + each.numel());
     first = end;
   }
-  return sum;
+  return losses;
 }
 
-double HeldOutLoss::sum_of_one_size(const SdxlBundle& bundle, const Ddpm& schedule,
-                                    const std::string& prediction_type, const PromptEmbeds& embeds,
-                                    int64_t first, int64_t last) const {
+at::Tensor HeldOutLoss::losses_of_one_size(const SdxlBundle& bundle, const Ddpm& schedule,
+                                           const std::string& prediction_type,
+                                           const PromptEmbeds& embeds, int64_t first,
+                                           int64_t last) const {
   const at::NoGradGuard no_grad;
   const RandomStream stream(seed_, "evaluate/noise");
   std::vector<at::Tensor> latent_rows;
@@ -63,7 +79,7 @@ double HeldOutLoss::sum_of_one_size(const SdxlBundle& bundle, const Ddpm& schedu
                   std::span<float>(draw.data_ptr<float>(), static_cast<size_t>(draw.numel())));
     latent_rows.push_back(mean * scaling_factor_);
     noise_rows.push_back(draw);
-    timestep_rows.push_back(stratified_timestep(k, num_timesteps_, schedule.num_train_timesteps()));
+    timestep_rows.push_back(timestep(k, schedule));
     picture_rows.push_back(picture);
     time_ids.push_back(variation.time_ids);
   }
@@ -82,7 +98,7 @@ double HeldOutLoss::sum_of_one_size(const SdxlBundle& bundle, const Ddpm& schedu
   const at::Tensor prediction = bundle.unet->forward(inputs).to(at::kCPU, at::kFloat);
   const at::Tensor target = training_target(prediction_type, schedule, latents, noise, timesteps);
   const at::Tensor error = (prediction - target).square().to(at::kDouble);
-  return error.mean({1, 2, 3}).sum().item<double>();
+  return error.mean({1, 2, 3}).contiguous();
 }
 
 }  // namespace dorabooth

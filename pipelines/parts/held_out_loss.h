@@ -24,17 +24,23 @@ class HeldOutLoss {
   std::vector<std::string> captions() const { return examples_.captions(); }
   int64_t pictures() const { return examples_.size(); }
   int64_t rows() const { return examples_.size() * num_timesteps_; }
+  // The k-th timestep of every picture.
+  int64_t timestep(int64_t k, const Ddpm& schedule) const;
 
-  // The sum over rows [first, last), which may be of pictures of several sizes, (picture 0 timestep
-  // 0, picture 0 timestep 1, …) of their losses, by the UNet with what is attached to it; `embeds`
-  // has a row a picture.
+  // The losses of rows [first, last), which may be of pictures of several sizes (picture 0 timestep
+  // 0, picture 0 timestep 1, …), by the UNet with what is attached to it; `embeds` has a row a
+  // picture.
+  std::vector<double> losses(const SdxlBundle& bundle, const Ddpm& schedule,
+                             const std::string& prediction_type, const PromptEmbeds& embeds,
+                             int64_t first, int64_t last) const;
+  // Their sum.
   double sum(const SdxlBundle& bundle, const Ddpm& schedule, const std::string& prediction_type,
              const PromptEmbeds& embeds, int64_t first, int64_t last) const;
 
  private:
-  double sum_of_one_size(const SdxlBundle& bundle, const Ddpm& schedule,
-                         const std::string& prediction_type, const PromptEmbeds& embeds,
-                         int64_t first, int64_t last) const;
+  at::Tensor losses_of_one_size(const SdxlBundle& bundle, const Ddpm& schedule,
+                                const std::string& prediction_type, const PromptEmbeds& embeds,
+                                int64_t first, int64_t last) const;
 
   ExampleSet examples_;
   uint64_t seed_;

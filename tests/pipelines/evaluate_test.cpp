@@ -54,15 +54,19 @@ Image gradient(int width, int height) {
 
 class Evaluate : public ::testing::Test {
  protected:
-  double loss(const std::string& folder) {
+  EvaluateReport report(const std::string& folder, int64_t num_timesteps, int64_t batch_size) {
     EvaluateRequest request;
     request.pretrained_model_name_or_path = base_path();
     request.instance_data_dir = (temporary_.path() / folder).string();
     request.instance_prompt = "an icon";
     request.resolution = 64;
-    request.num_timesteps = 3;
+    request.num_timesteps = num_timesteps;
+    request.batch_size = batch_size;
     request.device = "cpu";
-    const EvaluateReport report = evaluate(request, recorder_, {});
+    return evaluate(request, recorder_, {});
+  }
+  double loss(const std::string& folder) {
+    const EvaluateReport report = this->report(folder, 3, 8);
     EXPECT_EQ(report.pictures, 1);
     return report.rows.at(0).loss;
   }
@@ -94,6 +98,22 @@ TEST_F(Evaluate, APictureTurnedByExifIsTakenUprightAndSoIsItsCrop) {
   const double cropped = loss("upright");
   EXPECT_EQ(loss("turned"), cropped);
   EXPECT_NE(cropped, whole);
+}
+
+TEST_F(Evaluate, TheLossIsTheMeanOfTheTimestepsWhateverTheBatches) {
+  write_png(temporary_.path() / "two/a.png", gradient(64, 64));
+  write_png(temporary_.path() / "two/b.png", gradient(96, 96));
+  const EvaluateReport whole = report("two", 4, 8);
+  const EvaluateReport parts = report("two", 4, 3);
+  EXPECT_EQ(whole.timesteps, (std::vector<int64_t>{125, 375, 625, 875}));
+  const std::vector<double>& losses = whole.rows.at(0).loss_by_timestep;
+  ASSERT_EQ(losses.size(), 4u);
+  EXPECT_NEAR((losses[0] + losses[1] + losses[2] + losses[3]) / 4, whole.rows[0].loss, 1e-12);
+  for (size_t k = 0; k < 4; ++k) {
+    EXPECT_NEAR(parts.rows.at(0).loss_by_timestep.at(k), losses[k], 1e-5 * losses[k]);
+  }
+  // The noise in a picture that is nearly whole is the hardest to foretell.
+  EXPECT_GT(losses[0], losses[3]);
 }
 
 }  // namespace

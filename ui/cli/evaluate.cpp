@@ -22,9 +22,14 @@ const CommandText kText = {
 nlohmann::json to_json(const EvaluateReport& report) {
   nlohmann::json rows = nlohmann::json::array();
   for (const EvaluateRow& row : report.rows)
-    rows.push_back(
-        {{"name", row.name}, {"loss", row.loss}, {"relative_to_base", row.relative_to_base}});
-  return {{"rows", rows}, {"pictures", report.pictures}, {"stopped", report.stopped}};
+    rows.push_back({{"name", row.name},
+                    {"loss", row.loss},
+                    {"relative_to_base", row.relative_to_base},
+                    {"loss_by_timestep", row.loss_by_timestep}});
+  return {{"rows", rows},
+          {"pictures", report.pictures},
+          {"timesteps", report.timesteps},
+          {"stopped", report.stopped}};
 }
 
 void print(const EvaluateReport& report, std::ostream& out) {
@@ -34,6 +39,26 @@ void print(const EvaluateReport& report, std::ostream& out) {
     if (row.name != "base")
       out << "  " << std::showpos << std::setprecision(1) << 100.0 * row.relative_to_base << " %"
           << std::noshowpos;
+    out << '\n';
+  }
+}
+
+// A line a timestep: the base's loss, and each adapter's beside its change against the base's.
+void print_timesteps(const EvaluateReport& report, std::ostream& out) {
+  out << "timestep" << std::fixed;
+  for (const EvaluateRow& row : report.rows)
+    out << std::right << std::setw(row.name == "base" ? 10 : 20) << row.name;
+  out << '\n';
+  for (size_t k = 0; k < report.timesteps.size(); ++k) {
+    out << std::setw(8) << report.timesteps[k];
+    const double base = report.rows.front().loss_by_timestep[k];
+    for (const EvaluateRow& row : report.rows) {
+      const double loss = row.loss_by_timestep[k];
+      out << std::setw(10) << std::setprecision(5) << loss;
+      if (row.name != "base")
+        out << std::setw(8) << std::showpos << std::setprecision(1) << 100.0 * (loss / base - 1.0)
+            << std::noshowpos << " %";
+    }
     out << '\n';
   }
 }
@@ -56,6 +81,7 @@ int evaluate_command(const Arguments& arguments, const Streams& streams) {
     streams.out << to_json(report).dump(2) << '\n';
   } else if (!report.stopped) {
     print(report, streams.out);
+    if (request.by_timestep) print_timesteps(report, streams.out);
   }
   return report.stopped ? 1 : 0;
 }
