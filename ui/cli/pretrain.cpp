@@ -33,8 +33,8 @@ void print(const PretrainReport& report, std::ostream& out) {
     out << '\n';
     return;
   }
-  out << report.path << "  " << report.steps << " steps";
-  if (report.steps > 0) out << ", loss " << report.last_loss;
+  out << report.path;
+  if (report.steps > 0) out << "  " << report.steps << " steps, loss " << report.last_loss;
   out << '\n';
 }
 
