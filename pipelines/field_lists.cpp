@@ -181,7 +181,8 @@ const FieldList<MergeRequest>& merge_fields() {
     f.add("config_dir", &MergeRequest::config_dir,
           "Folder with the component configs of a single file whose numbers are not SDXL's.");
     f.add("adapter_path", &MergeRequest::adapter_path,
-          "FILE[:strength], repeatable; merged in this order.");
+          "FILE[:strength], repeatable; merged in this order. None: the base goes into another "
+          "layout or dtype, in its own bit for bit.");
     f.add("strength_rule", &MergeRequest::strength_rule, "What a strength other than 1 means.")
         .one_of({"peft", "lerp"});
     f.add("layout", &MergeRequest::layout, "What is written.")

@@ -37,6 +37,9 @@ constexpr double kFirstStepsMbHalf = 90;
 // 256 of those.
 constexpr double kNf4Bytes = 0.5 + 1.0 / 64 + 4.0 / (64 * 256);
 
+// int8 and fp8: a byte, and a float a row of 1280 or so.
+constexpr double kByteBytes = 1.0 + 4.0 / 1280;
+
 struct Matrix {
   std::string module;  // "unet.….to_q"
   int64_t out = 0;
@@ -164,8 +167,10 @@ struct Sums {
   }
 
   double weights() const {
-    const double each =
-        config.base_quantization == "nf4" ? kNf4Bytes : static_cast<double>(bytes());
+    const std::string& storage = config.base_quantization;
+    const double each = storage == "none"  ? static_cast<double>(bytes())
+                        : storage == "nf4" ? kNf4Bytes
+                                           : kByteBytes;
     const auto vae = static_cast<double>(base.parameters.at(Component::kVae));
     return base.quantizable * each + base.others * static_cast<double>(bytes()) +
            vae * (config.vae_dtype == "fp32" ? 4 : 2);
@@ -271,6 +276,12 @@ std::vector<Change> changes() {
          config.mixed_precision = "bf16";
          return true;
        }},
+      {"--base_quantization int8",
+       [](TrainConfig& config) {
+         if (config.base_quantization != "none") return false;
+         config.base_quantization = "int8";
+         return true;
+       }},
       {"--base_quantization nf4", [](TrainConfig& config) {
          if (config.base_quantization == "nf4") return false;
          config.base_quantization = "nf4";
@@ -292,6 +303,8 @@ RunSize scaled(RunSize size, int64_t from, int64_t to) {
   return size;
 }
 
+std::string flag_of(const std::string& flags) { return flags.substr(0, flags.find(' ')); }
+
 // One change if one is enough, else the shortest beginning of their list that is.
 std::string smallest_change(const TrainConfig& config, double limit_mb,
                             const std::function<double(const TrainConfig&)>& peak_mb) {
@@ -300,11 +313,16 @@ std::string smallest_change(const TrainConfig& config, double limit_mb,
     if (change.apply(changed) && peak_mb(changed) <= limit_mb) return change.flags;
   }
   TrainConfig changed = config;
-  std::string flags;
+  std::vector<std::string> all;
   for (const Change& change : changes()) {
     if (!change.apply(changed)) continue;
-    flags += (flags.empty() ? "" : " ") + change.flags;
-    if (peak_mb(changed) <= limit_mb) return flags;
+    // A further step of the same flag takes its place.
+    if (!all.empty() && flag_of(all.back()) == flag_of(change.flags)) all.pop_back();
+    all.push_back(change.flags);
+    if (peak_mb(changed) > limit_mb) continue;
+    std::string text;
+    for (const std::string& flags : all) text += (text.empty() ? "" : " ") + flags;
+    return text;
   }
   return "";
 }

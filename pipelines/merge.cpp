@@ -74,7 +74,8 @@ MergeSource open_adapters(const Checkpoint& base, const MergeRequest& request) {
 MergeOutput plan_output(const Checkpoint& base, const MergeRequest& request) {
   std::optional<at::ScalarType> dtype;
   if (request.dtype) dtype = dtype_of_name(*request.dtype);
-  return MergeOutput(base, request.layout, target_of(request), dtype);
+  return MergeOutput(base, request.layout, target_of(request), dtype,
+                     !request.adapter_path.empty());
 }
 
 }  // namespace
@@ -114,7 +115,8 @@ MergeReport merge(const MergeRequest& request, Progress& progress, std::stop_tok
   MergeReport report;
   const fs::path target = target_of(request);
   MergeOutput output = plan_output(checkpoint, request);
-  StepMeter meter(progress, "merge", output.tensor_count());
+  report.tensors = output.tensor_count();
+  StepMeter meter(progress, "merge", report.tensors);
   output.write(
       [&](Component component, const std::string& name, at::ScalarType type) {
         at::Tensor tensor = source.tensor(component, name, type, report.layers);

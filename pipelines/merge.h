@@ -1,5 +1,6 @@
 // Adapters merged into a base, streamed tensor by tensor: a diffusers folder, the UNet alone, or a
 // single file; fp32 arithmetic and one rounding; a receipt of what was merged and how exactly.
+// Without adapters the base goes from one layout to the other, bit for bit.
 #pragma once
 
 #include <stop_token>
@@ -33,6 +34,7 @@ struct MergedLayer {
 struct MergeReport {
   std::string path;
   std::string receipt;  // merge_receipt.json beside the result
+  int64_t tensors = 0;  // written
   std::vector<MergedLayer> layers;
   double largest_forward_error = 0.0;
   // Between a picture of base + adapters and one of the merged folder, in 8-bit values; absent

@@ -40,9 +40,10 @@ void add_model_fields(FieldList<T>& f) {
         "fp32 with a warning.")
       .one_of({"fp32", "fp16", "bf16"});
   f.add("base_quantization", &ModelOptions::base_quantization,
-        "Storage of the large frozen matrices in memory: nf4 takes a quarter of half precision "
-        "(QLoRA, QDoRA) and rounds them to 16 values a block of 64.")
-      .one_of({"none", "nf4"});
+        "Storage of the large frozen matrices in memory. int8 and fp8 (e4m3), with a scale a row, "
+        "take half of half precision; nf4 a quarter (QLoRA, QDoRA), rounded to 16 values a block "
+        "of 64.")
+      .one_of({"none", "nf4", "int8", "fp8"});
 }
 
 template <typename T>

@@ -105,7 +105,7 @@ SdxlBundle load_base(const ModelOptions& options, const Log& log,
   load.vae_path = options.pretrained_vae_model_name_or_path.value_or("");
   load.config_dir = options.config_dir.value_or("");
   load.components = components;
-  load.nf4 = options.base_quantization == "nf4";
+  load.storage = parse_weight_storage(options.base_quantization);
   SdxlBundle bundle = load_bundle(options.pretrained_model_name_or_path, load, log);
   mend_vae_overflow(bundle, options, log);
   return bundle;

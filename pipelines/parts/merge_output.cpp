@@ -8,6 +8,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "pipelines/parts/tensor_copy.h"
 #include "src/base/atomic_file.h"
 #include "src/base/error.h"
 #include "src/model/assets.h"
@@ -51,26 +52,26 @@ void copy_over(const fs::path& from, const fs::path& to) {
   fs::copy_file(from, to, fs::copy_options::overwrite_existing);
 }
 
-// What a scheduler_config.json holds: the class and the keys that were given.
-nlohmann::json scheduler_json(const SchedulerConfig& config) {
-  nlohmann::json json = {{"_class_name", config.class_name}};
-  for (const std::string& key : config.given) {
-    json[key] = scheduler_fields().get(&config, scheduler_fields().at(key));
-  }
-  return json;
-}
+// Of a piece's bytes.
+constexpr size_t kBufferBytes = 256 << 10;
 
 }  // namespace
 
 MergeOutput::MergeOutput(const Checkpoint& checkpoint, const std::string& layout,
-                         const fs::path& target, std::optional<at::ScalarType> dtype)
-    : checkpoint_(checkpoint), layout_(layout), target_(fs::absolute(target)), dtype_(dtype) {
+                         const fs::path& target, std::optional<at::ScalarType> dtype, bool merges)
+    : checkpoint_(checkpoint),
+      side_(side_tensors(checkpoint)),
+      layout_(layout),
+      target_(fs::absolute(target)),
+      dtype_(dtype),
+      merges_(merges) {
   temporary_ = target_;
   temporary_ += ".tmp" + std::to_string(::getpid());
   if (layout_ == "diffusers") {
     for (const Component component : kComponents) {
       if (checkpoint_.has(component)) plan_component(component, weight_file(component));
     }
+    if (side_.found) plan_side_file();
   } else if (layout_ == "unet") {
     plan_component(Component::kUNet, target_.filename());
   } else {
@@ -99,21 +100,52 @@ void MergeOutput::plan_component(Component component, const fs::path& path) {
     entry.dtype = dtype_of(stored);
     entry.shape = stored.shape;
     file.entries.push_back(std::move(entry));
-    file.pieces.push_back({component, stored.name, {}, stored.name});
+    file.pieces.push_back({&stored, component, {}, stored.name});
   }
   files_.push_back(std::move(file));
+}
+
+void MergeOutput::add_side_tensors(File& file) const {
+  for (const StoredTensor& stored : side_.tensors) {
+    file.entries.push_back(*stored.entry);
+    file.pieces.push_back({&stored, std::nullopt, {}, stored.name});
+  }
+}
+
+void MergeOutput::plan_side_file() {
+  File file;
+  file.path = temporary_ / kSideTensorsName;
+  file.metadata = side_.metadata;
+  add_side_tensors(file);
+  files_.push_back(std::move(file));
+}
+
+// A base that only changes its layout keeps what its single file said of itself; a merged one is
+// another model by the same author.
+std::map<std::string, std::string> MergeOutput::single_file_metadata() const {
+  std::map<std::string, std::string> metadata = side_.metadata;
+  const std::map<std::string, std::string> own = {
+      {"format", "pt"},
+      {"modelspec.sai_model_spec", "1.0.0"},
+      {"modelspec.architecture", "stable-diffusion-xl-v1-base"},
+      {"modelspec.implementation", "https://github.com/Stability-AI/generative-models"},
+      {"modelspec.title", target_.stem().string()}};
+  for (const auto& [key, value] : own) {
+    if (merges_) {
+      metadata[key] = value;
+    } else {
+      metadata.emplace(key, value);
+    }
+  }
+  if (merges_ || dtype_) metadata.erase("modelspec.hash_sha256");
+  metadata[Checkpoint::kConfigMetadata] = checkpoint_.config_metadata();
+  return metadata;
 }
 
 void MergeOutput::plan_single_file() {
   File file;
   file.path = temporary_ / target_.filename();
-  file.metadata = {
-      {"format", "pt"},
-      {"modelspec.sai_model_spec", "1.0.0"},
-      {"modelspec.architecture", "stable-diffusion-xl-v1-base"},
-      {"modelspec.implementation", "https://github.com/Stability-AI/generative-models"},
-      {"modelspec.title", target_.stem().string()},
-      {Checkpoint::kConfigMetadata, checkpoint_.config_metadata()}};
+  file.metadata = single_file_metadata();
   std::map<std::string, TensorEntry> entries;
   const KeyLayout layout = checkpoint_.key_layout();
   for (const Component component : kComponents) {
@@ -126,10 +158,11 @@ void MergeOutput::plan_single_file() {
       entry.name = key->name;
       entry.dtype = dtype_of(stored);
       entry.shape = entry_shape(stored.shape, key->change);
-      file.pieces.push_back({component, stored.name, key->change, key->name});
+      file.pieces.push_back({&stored, component, key->change, key->name});
     }
   }
   for (auto& [name, entry] : entries) file.entries.push_back(std::move(entry));
+  add_side_tensors(file);
   files_.push_back(std::move(file));
 }
 
@@ -156,18 +189,34 @@ void MergeOutput::write(const Source& source, std::stop_token stop) {
     SafetensorsWriter writer(file.path, file.entries, file.metadata);
     for (const Piece& piece : file.pieces) {
       if (stop.stop_requested()) return;
-      at::Tensor tensor = source(piece.component, piece.name, scalar_type(dtypes.at(piece.entry)));
-      if (piece.change.kind == KeyChange::kTranspose) tensor = tensor.t();
-      tensor = tensor.contiguous();
-      const uint64_t offset = piece.change.kind == KeyChange::kRows
-                                  ? tensor.nbytes() * static_cast<uint64_t>(piece.change.part)
-                                  : 0;
-      writer.write(piece.entry, offset,
-                   {static_cast<const std::byte*>(tensor.const_data_ptr()), tensor.nbytes()});
+      write_piece(piece, dtypes.at(piece.entry), source, writer);
     }
     writer.finish();
   }
   if (layout_ == "diffusers") copy_side_files();
+}
+
+void MergeOutput::write_piece(const Piece& piece, DType dtype, const Source& source,
+                              SafetensorsWriter& writer) {
+  const StoredTensor& stored = *piece.stored;
+  const bool rows = piece.change.kind == KeyChange::kRows;
+  const bool transposed = piece.change.kind == KeyChange::kTranspose;
+  at::Tensor merged;
+  if (piece.component) merged = source(*piece.component, stored.name, scalar_type(dtype));
+  if (merged.defined()) {
+    merged = (transposed ? merged.t() : merged).contiguous();
+    const uint64_t first = rows ? merged.nbytes() * static_cast<uint64_t>(piece.change.part) : 0;
+    return writer.write(piece.entry, first,
+                        {static_cast<const std::byte*>(merged.const_data_ptr()), merged.nbytes()});
+  }
+  const uint64_t bytes = stored.bytes() * static_cast<uint64_t>(dtype_bits(dtype)) /
+                         static_cast<uint64_t>(dtype_bits(stored.entry->dtype));
+  const uint64_t first = rows ? bytes * static_cast<uint64_t>(piece.change.part) : 0;
+  buffer_.resize(kBufferBytes);
+  copy_stored_tensor(stored, transposed != (stored.change.kind == KeyChange::kTranspose), dtype,
+                     buffer_, [&](uint64_t offset, std::span<const std::byte> part) {
+                       writer.write(piece.entry, first + offset, part);
+                     });
 }
 
 // Configs, tokenizers and scheduler, as the base has them or, for a single file, as its configs
@@ -198,7 +247,7 @@ void MergeOutput::copy_side_files() const {
   const fs::path scheduler = checkpoint_.path() / "scheduler" / "scheduler_config.json";
   const fs::path written = temporary_ / "scheduler" / "scheduler_config.json";
   if (fs::exists(scheduler)) return copy_over(scheduler, written);
-  write_file_atomically(written, scheduler_json(checkpoint_.scheduler_config()).dump(2) + "\n");
+  write_file_atomically(written, scheduler_json_text(checkpoint_.scheduler_json()));
 }
 
 fs::path MergeOutput::receipt_path() const {

@@ -6,12 +6,14 @@
 
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <optional>
 #include <stop_token>
 #include <string>
 #include <vector>
 
 #include "src/model/checkpoint.h"
+#include "src/model/side_tensors.h"
 #include "src/tensorfile/safetensors.h"
 
 namespace dorabooth {
@@ -20,15 +22,18 @@ inline constexpr const char* kReceiptName = "merge_receipt.json";
 
 class MergeOutput {
  public:
-  // Plans the files; `dtype` absent: each tensor's own.
+  // Plans the files; `dtype` absent: each tensor's own. `merges`: values change, not the layout
+  // alone.
   MergeOutput(const Checkpoint& checkpoint, const std::string& layout,
-              const std::filesystem::path& target, std::optional<at::ScalarType> dtype);
+              const std::filesystem::path& target, std::optional<at::ScalarType> dtype,
+              bool merges);
   ~MergeOutput();
   MergeOutput(const MergeOutput&) = delete;
   MergeOutput& operator=(const MergeOutput&) = delete;
 
   int64_t tensor_count() const;
   uint64_t bytes() const;
+  // A tensor's new values, or nothing where the base's stay.
   using Source =
       std::function<at::Tensor(Component component, const std::string& name, at::ScalarType dtype)>;
   // Asks for the disk space, then writes under a temporary name; a stop leaves early.
@@ -40,8 +45,8 @@ class MergeOutput {
  private:
   // A tensor of the output and the part of the base's tensor that fills it.
   struct Piece {
-    Component component = Component::kUNet;
-    std::string name;  // diffusers key
+    const StoredTensor* stored = nullptr;
+    std::optional<Component> component;  // none of what lies beside the models
     KeyChange change;
     std::string entry;  // key in the output file
   };
@@ -53,15 +58,23 @@ class MergeOutput {
   };
   void plan_component(Component component, const std::filesystem::path& file);
   void plan_single_file();
+  void plan_side_file();
+  void add_side_tensors(File& file) const;
+  std::map<std::string, std::string> single_file_metadata() const;
+  void write_piece(const Piece& piece, DType dtype, const Source& source,
+                   SafetensorsWriter& writer);
   void copy_side_files() const;
   DType dtype_of(const StoredTensor& stored) const;
 
   const Checkpoint& checkpoint_;
+  SideTensors side_;
   std::string layout_;
   std::filesystem::path target_;
   std::filesystem::path temporary_;  // a folder beside the target
   std::optional<at::ScalarType> dtype_;
+  bool merges_;
   std::vector<File> files_;
+  std::vector<std::byte> buffer_;
 };
 
 }  // namespace dorabooth

@@ -58,7 +58,8 @@ ModelOptions options_for(const MergeRequest& request, const std::string& path) {
 
 std::optional<int> merged_picture_difference(const MergeRequest& request, const Log& log,
                                              std::stop_token stop) {
-  if (request.layout != "diffusers" || unet_parameters(request) > kProofParameters) return {};
+  if (request.adapter_path.empty() || request.layout != "diffusers") return {};
+  if (unet_parameters(request) > kProofParameters) return {};
   at::NoGradGuard no_grad;
   Image adapted;
   {

@@ -8,17 +8,19 @@
 #include <span>
 
 #include "pipelines/parts/checkpoint_layers.h"
+#include "pipelines/parts/merged_difference.h"
 #include "src/base/error.h"
 #include "src/base/hash.h"
 #include "src/base/random_stream.h"
 #include "src/device/adapter_core_choice.h"
+#include "src/ops/dense_product.h"
 
 namespace dorabooth {
 
 namespace {
 
-constexpr int64_t kRowsPerBlock = 512;
-constexpr int64_t kProbeRows = 4;  // inputs on which merged and adapted layer are compared
+constexpr int64_t kRowsPerBlock = 128;  // which stay in the second-level cache
+constexpr int64_t kProbeRows = 4;       // inputs on which merged and adapted layer are compared
 
 at::Tensor probe_input(const std::string& module, int64_t in_features) {
   at::Tensor x = at::empty({kProbeRows, in_features});
@@ -76,7 +78,7 @@ at::Tensor MergeSource::tensor(Component component, const std::string& name, at:
       return merged(module, weights.copy(name, at::kFloat, at::kCPU), dtype, layers.back());
     }
   }
-  return weights.copy(name, dtype, at::kCPU);
+  return {};
 }
 
 at::Tensor MergeSource::merged(const std::string& module, const at::Tensor& weight,
@@ -93,9 +95,9 @@ at::Tensor MergeSource::merged(const std::string& module, const at::Tensor& weig
     sets.back().set_strength(given.argument.strength, rule_);
   }
   at::Tensor result = at::empty(weight.sizes(), at::TensorOptions().dtype(dtype));
-  double change = 0;
-  double rounding = 0;
-  double scale = 0;
+  const at::Tensor x = probe_input(module, weight.size(1));
+  at::Tensor product = at::empty({kProbeRows, weight.size(0)});
+  MergedDifference difference;
   for (int64_t first = 0; first < weight.size(0); first += kRowsPerBlock) {
     const int64_t last = std::min(first + kRowsPerBlock, weight.size(0));
     const at::Tensor base = weight.slice(0, first, last);
@@ -104,18 +106,17 @@ at::Tensor MergeSource::merged(const std::string& module, const at::Tensor& weig
     for (size_t i = 1; i < sets.size(); ++i) {
       block = block + (sets[i].find(module)->merged_rows(*layer.weight(), first, last) - base);
     }
-    const at::Tensor stored = result.slice(0, first, last).copy_(block);
-    change = std::max(change, largest(block - base));
-    rounding = std::max(rounding, largest(stored.to(at::kFloat) - block));
-    scale = std::max(scale, largest(block));
+    const at::Tensor stored = result.slice(0, first, last).copy_(block).to(at::kFloat);
+    difference.add(base.const_data_ptr<float>(), block.const_data_ptr<float>(),
+                   stored.const_data_ptr<float>(), block.numel());
+    product.slice(1, first, last).copy_(dense_product(x, stored));
   }
-  const at::Tensor x = probe_input(module, weight.size(1));
   std::vector<AttachScope> scopes;
   for (AdapterSet& set : sets) scopes.push_back(set.attach());
   const at::Tensor adapted = layer.forward(x);
-  const at::Tensor product = x.matmul(result.to(at::kFloat).t());
-  note.largest_change = change;
-  note.rounding = scale > 0 ? rounding / scale : 0.0;
+  note.largest_change = difference.change;
+  note.rounding =
+      difference.largest > 0 ? double{difference.rounding} / double{difference.largest} : 0.0;
   note.forward_error = largest(product - adapted) / std::max(largest(adapted), 1e-30);
   return result;
 }

@@ -20,8 +20,8 @@ class MergeSource {
   MergeSource(const Checkpoint& checkpoint, const std::vector<std::string>& adapter_paths,
               StrengthRule rule);
 
-  // The tensor in `dtype`, merged if an adapter holds its module; a merged layer is noted in
-  // `layers`.
+  // The tensor in `dtype` merged, and its layer noted in `layers`, if an adapter holds its module;
+  // else nothing.
   at::Tensor tensor(Component component, const std::string& name, at::ScalarType dtype,
                     std::vector<MergedLayer>& layers) const;
 

@@ -272,8 +272,10 @@ class Reader {
         dtype != DType::kF64) {
       fail(quoted_name(entry.name), ": want F32, F16, BF16 or F64, got ", dtype_name(dtype));
     }
-    const at::Tensor tensor =
-        tensor_from_bytes(dtype, entry.shape, file_.data(entry)).to(at::kFloat);
+    at::Tensor tensor = at::empty(entry.shape, scalar_type(dtype));
+    // Not through the mapping, whose pages would count as memory beside the copy.
+    file_.read(entry, 0, {static_cast<std::byte*>(tensor.data_ptr()), tensor.nbytes()});
+    tensor = tensor.to(at::kFloat);
     if (!at::isfinite(tensor).all().item<bool>()) {
       fail(quoted_name(entry.name), ": holds values that are not finite");
     }

@@ -1,6 +1,7 @@
 // Keys by splitmix64's finaliser over seed and name; normals by Box and Muller in double precision.
 #include "src/base/random_stream.h"
 
+#include <algorithm>
 #include <cmath>
 #include <numbers>
 #include <numeric>
@@ -49,9 +50,10 @@ void RandomStream::normal(uint64_t step, uint32_t index, std::span<float> out) c
 }
 
 void RandomStream::uniform(uint64_t step, uint32_t index, std::span<float> out) const {
-  for (size_t i = 0; i < out.size(); ++i) {
+  for (size_t i = 0; i < out.size(); i += 4) {
     const PhiloxWords w = words(key_, step, index, static_cast<uint32_t>(i / 4));
-    out[i] = philox_uniform(w.word[i % 4]);
+    const size_t count = std::min<size_t>(4, out.size() - i);
+    for (size_t j = 0; j < count; ++j) out[i + j] = philox_uniform(w.word[j]);
   }
 }
 

@@ -110,7 +110,7 @@ SdxlBundle load_bundle(const Checkpoint& checkpoint, const LoadOptions& options,
   bundle.force_zeros_for_empty_prompt = checkpoint.force_zeros_for_empty_prompt();
 
   const auto wanted = [&](Component component) { return options.components.contains(component); };
-  const LoadTarget target{options.dtype, options.device, options.in_place, options.nf4};
+  const LoadTarget target{options.dtype, options.device, options.in_place, options.storage};
   if (wanted(Component::kUNet)) {
     bundle.unet = load_model<UNet, UNetConfig>(checkpoint, Component::kUNet, target);
   }

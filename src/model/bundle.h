@@ -10,6 +10,7 @@
 #include "src/base/log.h"
 #include "src/clip/clip_text_model.h"
 #include "src/model/checkpoint.h"
+#include "src/quant/weight_storage.h"
 #include "src/tokenizers/tokenizer.h"
 #include "src/unet/unet.h"
 #include "src/vae/autoencoder_kl.h"
@@ -26,8 +27,8 @@ struct LoadOptions {
   std::set<Component> components = {kComponents.begin(), kComponents.end()};
   // False: parameters are never read-only mapped memory (for training the base itself).
   bool in_place = true;
-  // UNet and text encoders keep the matrices of their transformer blocks in NF4.
-  bool nf4 = false;
+  // How UNet and text encoders keep the matrices of their transformer blocks.
+  WeightStorage storage = WeightStorage::kDense;
 };
 
 struct SdxlBundle {

@@ -181,27 +181,37 @@ std::string Checkpoint::config_source(Component component) const {
   return path_.string() + " (config of its " + name + ")";
 }
 
-SchedulerConfig Checkpoint::scheduler_config() const {
+json Checkpoint::scheduler_json(std::string* where) const {
   const std::string name = "scheduler/scheduler_config.json";
-  const auto read = [](const fs::path& path) {
-    return parse_scheduler_config_text(read_file(path), path.string());
+  const auto read = [&](const fs::path& path) {
+    *where = path.string();
+    return parse_scheduler_json(read_file(path), *where);
   };
   if (!file_) return read(path_ / name);
-  SchedulerConfig config;
+  json values;
   if (!config_dir_.empty() && fs::exists(config_dir_ / name)) {
-    config = read(config_dir_ / name);
+    values = read(config_dir_ / name);
   } else if (const auto found = metadata_.find("scheduler"); found != metadata_.end()) {
-    config = parse_scheduler_config(*found, path_.string() + " (scheduler config)");
+    values = *found;
+    *where = path_.string() + " (scheduler config)";
   } else {
-    config = read(asset_path("sdxl_base_config/" + name));
+    values = read(asset_path("sdxl_base_config/" + name));
   }
-  if (file_->find("v_pred")) {
-    give_scheduler_setting(config, "prediction_type", "v_prediction", path_.string());
-  }
-  if (file_->find("ztsnr")) {
-    give_scheduler_setting(config, "rescale_betas_zero_snr", true, path_.string());
-  }
-  return config;
+  if (!values.is_object()) fail(*where, ": not a JSON object");
+  if (file_->find("v_pred")) values["prediction_type"] = "v_prediction";
+  if (file_->find("ztsnr")) values["rescale_betas_zero_snr"] = true;
+  return values;
+}
+
+json Checkpoint::scheduler_json() const {
+  std::string where;
+  return scheduler_json(&where);
+}
+
+SchedulerConfig Checkpoint::scheduler_config() const {
+  std::string where;
+  const json values = scheduler_json(&where);
+  return parse_scheduler_config(values, where);
 }
 
 json Checkpoint::model_index() const {
@@ -256,11 +266,7 @@ std::string Checkpoint::config_metadata() const {
   for (const Component component : kComponents) {
     if (has(component)) all[component_name(component)] = config(component);
   }
-  const SchedulerConfig scheduler = scheduler_config();
-  json& values = all["scheduler"] = {{"_class_name", scheduler.class_name}};
-  for (const std::string& key : scheduler.given) {
-    values[key] = scheduler_fields().get(&scheduler, scheduler_fields().at(key));
-  }
+  all["scheduler"] = scheduler_json();
   return all.dump();
 }
 

@@ -34,6 +34,8 @@ class Checkpoint {
   std::string config_source(Component component) const;
   // With what the marker keys of a single file (v_pred, ztsnr) say.
   SchedulerConfig scheduler_config() const;
+  // The same as it stands there, keys and all that no sampler here reads.
+  nlohmann::json scheduler_json() const;
   // model_index.json of the folder; of a single file, config_dir's or SDXL base's.
   nlohmann::json model_index() const;
   bool force_zeros_for_empty_prompt() const;
@@ -72,6 +74,7 @@ class Checkpoint {
   void sort_entries();
   std::filesystem::path component_folder(Component component) const;
   std::optional<nlohmann::json> given_config(const std::string& name) const;
+  nlohmann::json scheduler_json(std::string* where) const;
   Weights folder_weights(Component component) const;
 
   std::filesystem::path path_;

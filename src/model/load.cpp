@@ -11,7 +11,7 @@
 #include "src/nn/layer.h"
 #include "src/nn/linear.h"
 #include "src/ops/tensor_bytes.h"
-#include "src/quant/nf4.h"
+#include "src/quant/quantized_weight.h"
 
 namespace dorabooth {
 
@@ -74,11 +74,10 @@ void load_weights(torch::nn::Module& module, const Weights& weights, const LoadT
   check_both_ways(parameters, weights);
   for (const nn::LayerParameter& parameter : parameters) {
     const StoredTensor& stored = weights.at(parameter.full_name);
-    nn::Linear* linear = target.nf4 ? quantized_layer(parameter) : nullptr;
-    if (linear) {
-      linear->set_weight(
-          std::make_shared<Nf4Weight>(weights.copy(stored.name, target.dtype, target.device),
-                                      /*double_quantization=*/true, adapter_core(target.device)));
+    const bool dense = target.storage == WeightStorage::kDense;
+    if (nn::Linear* linear = dense ? nullptr : quantized_layer(parameter)) {
+      linear->set_weight(quantized(weights.copy(stored.name, target.dtype, target.device),
+                                   target.storage, adapter_core(target.device)));
       continue;
     }
     const bool mapped = target.in_place && target.device.is_cpu() && !is_window(stored.shape) &&

@@ -4,6 +4,7 @@
 #include <torch/nn/module.h>
 
 #include "src/model/weights.h"
+#include "src/quant/weight_storage.h"
 
 namespace dorabooth {
 
@@ -13,8 +14,8 @@ struct LoadTarget {
   // Tensors that have this dtype already are used where they lie, in the mapped file: read-only
   // memory. False for a model that trains itself.
   bool in_place = true;
-  // Linear weights of the transformer blocks are stored in NF4 (src/quant/nf4.h).
-  bool nf4 = false;
+  // Of the linear weights of the transformer blocks.
+  WeightStorage storage = WeightStorage::kDense;
 };
 
 // Every parameter under `module` is replaced. Missing, left-over and mis-shaped tensors are one

@@ -3,21 +3,16 @@
 
 #include <ATen/ATen.h>
 
-#include <algorithm>
 #include <cmath>
 #include <vector>
 
 #include "src/base/error.h"
 #include "src/device/adapter_core_choice.h"
 #include "src/ops/core_arguments.h"
-#include "src/ops/dense_product.h"
 
 namespace dorabooth {
 
 namespace {
-
-// Of dequantised values at a time.
-constexpr int64_t kBlockBytes = 4 << 20;
 
 // Indices of the nearest values of nf4_nested_code().
 void quantize_absmax(const at::Tensor& absmax, Nf4Tensors& result) {
@@ -78,18 +73,13 @@ Nf4Tensors nf4_quantize(const at::Tensor& weight, bool double_quantization,
 }
 
 Nf4Weight::Nf4Weight(const at::Tensor& weight, bool double_quantization, const AdapterCore& core)
-    : dtype_(weight.scalar_type()), core_(&core) {
-  if (weight.dim() != 2 || weight.numel() == 0) {
-    fail("a matrix to quantise wants 2 axes, got ", shape_text(weight.sizes().vec()));
-  }
-  out_ = weight.size(0);
-  in_ = weight.size(1);
-  tensors_ = nf4_quantize(weight, double_quantization, core);
-}
+    : QuantizedWeight(weight),
+      tensors_(nf4_quantize(weight, double_quantization, core)),
+      core_(&core) {}
 
 Nf4Weight::Nf4Weight(Nf4Tensors tensors, int64_t out, int64_t in, at::ScalarType dtype,
                      const AdapterCore& core)
-    : out_(out), in_(in), dtype_(dtype), tensors_(std::move(tensors)), core_(&core) {
+    : QuantizedWeight(out, in, dtype), tensors_(std::move(tensors)), core_(&core) {
   const int64_t blocks = (out * in + kNf4Block - 1) / kNf4Block;
   const at::Tensor& absmax = tensors_.absmax.defined() ? tensors_.absmax : tensors_.absmax_index;
   if (tensors_.packed.numel() != (out * in + 1) / 2 || absmax.numel() != blocks) {
@@ -98,13 +88,9 @@ Nf4Weight::Nf4Weight(Nf4Tensors tensors, int64_t out, int64_t in, at::ScalarType
   }
 }
 
-int64_t Nf4Weight::core_row_count() const {
-  const int64_t row_bytes = in_ * element_size(element_type(dtype_));
-  return std::clamp<int64_t>(kBlockBytes / row_bytes, 1, out_);
-}
-
 at::Tensor Nf4Weight::core_rows(int64_t first, int64_t last) const {
-  at::Tensor block = at::empty({last - first, in_}, tensors_.packed.options().dtype(dtype_));
+  at::Tensor block =
+      at::empty({last - first, in_features()}, tensors_.packed.options().dtype(dtype()));
   Nf4DequantizeArgs args;
   args.on = execution_on(block.device());
   args.packed = tensors_.packed.const_data_ptr<uint8_t>();
@@ -116,57 +102,12 @@ at::Tensor Nf4Weight::core_rows(int64_t first, int64_t last) const {
     args.nested_code = tensors_.nested_code.const_data_ptr<float>();
     args.offset = tensors_.offset;
   }
-  args.first = first * in_;
+  args.first = first * in_features();
   args.count = block.numel();
   args.values = block.data_ptr();
-  args.type = element_type(dtype_);
+  args.type = element_type(dtype());
   core_->nf4_dequantize(args);
   return block;
-}
-
-at::Tensor Nf4Weight::rows(int64_t first, int64_t last) const {
-  return core_rows(first, last).to(at::kFloat);
-}
-
-at::Tensor Nf4Weight::matmul(const at::Tensor& x) const {
-  const int64_t block = core_row_count();
-  if (block == out_) return dense_product(x, core_rows(0, out_));
-  std::vector<int64_t> sizes = x.sizes().vec();
-  sizes.back() = out_;
-  at::Tensor y = at::empty(sizes, x.options());
-  for (int64_t first = 0; first < out_; first += block) {
-    const int64_t last = std::min(first + block, out_);
-    y.slice(-1, first, last).copy_(dense_product(x, core_rows(first, last)));
-  }
-  return y;
-}
-
-at::Tensor Nf4Weight::affine(const at::Tensor& x, const at::Tensor& bias) const {
-  if (x.scalar_type() == at::kFloat) return FrozenWeight::affine(x, bias);
-  std::vector<int64_t> sizes = x.sizes().vec();
-  sizes.back() = out_;
-  at::Tensor y = at::empty(sizes, x.options());
-  const int64_t block = core_row_count();
-  for (int64_t first = 0; first < out_; first += block) {
-    const int64_t last = std::min(first + block, out_);
-    y.slice(-1, first, last)
-        .copy_(at::linear(x, core_rows(first, last), bias.slice(0, first, last)));
-  }
-  return y;
-}
-
-// Blocks of rows add up, in fp32 where there are several.
-at::Tensor Nf4Weight::matmul_transposed(const at::Tensor& dy) const {
-  const int64_t block = core_row_count();
-  if (block == out_) return dense_product(dy, core_rows(0, out_).t());
-  at::Tensor dx;
-  for (int64_t first = 0; first < out_; first += block) {
-    const int64_t last = std::min(first + block, out_);
-    const at::Tensor part =
-        dense_product(dy.slice(-1, first, last).contiguous(), core_rows(first, last).t());
-    dx = dx.defined() ? dx.add_(part) : part.to(at::kFloat);
-  }
-  return dx.to(dy.scalar_type());
 }
 
 size_t Nf4Weight::bytes() const {

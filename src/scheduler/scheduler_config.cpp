@@ -218,14 +218,25 @@ SchedulerConfig parse_scheduler_config(const json& values, const std::string& wh
   return config;
 }
 
-SchedulerConfig parse_scheduler_config_text(const std::string& text, const std::string& where) {
-  json values;
+json parse_scheduler_json(const std::string& text, const std::string& where) {
   try {
-    values = json::parse(without_bare_infinity(text));
+    return json::parse(without_bare_infinity(text));
   } catch (const json::exception& error) {
     fail(where, ": not valid JSON: ", error.what());
   }
-  return parse_scheduler_config(values, where);
+}
+
+std::string scheduler_json_text(const json& values) {
+  std::string text = values.dump(2) + "\n";
+  const std::string quoted = "\"-inf\"";
+  for (size_t at = text.find(quoted); at != text.npos; at = text.find(quoted, at)) {
+    text.replace(at, quoted.size(), "-Infinity");
+  }
+  return text;
+}
+
+SchedulerConfig parse_scheduler_config_text(const std::string& text, const std::string& where) {
+  return parse_scheduler_config(parse_scheduler_json(text, where), where);
 }
 
 void give_scheduler_setting(SchedulerConfig& config, const std::string& key, const json& value,

@@ -49,8 +49,11 @@ struct SchedulerConfig {
 const FieldList<SchedulerConfig>& scheduler_fields();
 
 // Parses a scheduler_config.json. A key with a value that no sampler here computes is an error that
-// names it. `text` may hold the bare -Infinity that Python writes.
+// names it. `text` may hold the bare -Infinity that Python writes; as a JSON value that is "-inf".
 SchedulerConfig parse_scheduler_config(const nlohmann::json& values, const std::string& where);
+nlohmann::json parse_scheduler_json(const std::string& text, const std::string& where);
+// A scheduler_config.json as Python reads it.
+std::string scheduler_json_text(const nlohmann::json& values);
 SchedulerConfig parse_scheduler_config_text(const std::string& text, const std::string& where);
 
 // Sets one key as if the file had it: how --use_karras_sigmas and --timestep_spacing come in.

@@ -106,12 +106,12 @@ TEST_F(AdapterMeter, MeasuresEveryKind) {
 
 TEST_F(AdapterMeter, MeasuresOverAQuantizedBaseAndOneInHalfPrecision) {
   LoadOptions options;
-  options.nf4 = true;
+  options.storage = WeightStorage::kNf4;
   load(options);
   AdapterSet quantized = adapters("dora");
   train(quantized);
   expect_measured(quantized);
-  options.nf4 = false;
+  options.storage = WeightStorage::kDense;
   options.dtype = at::kBFloat16;
   load(options);
   AdapterSet halved = adapters("dora");
@@ -121,14 +121,14 @@ TEST_F(AdapterMeter, MeasuresOverAQuantizedBaseAndOneInHalfPrecision) {
 
 // Rounding of the base must not count as a change.
 TEST_F(AdapterMeter, AFreshAdapterHasMovedNothing) {
-  for (const bool nf4 : {false, true}) {
+  for (const char* storage : {"none", "nf4", "int8", "fp8"}) {
     for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
       LoadOptions options;
-      options.nf4 = nf4;
+      options.storage = parse_weight_storage(storage);
       options.dtype = dtype;
       load(options);
       for (const char* kind : {"lora", "dora", "vera", "dvora"}) {
-        SCOPED_TRACE(concat(kind, nf4 ? " over nf4 " : " over ", c10::toString(dtype)));
+        SCOPED_TRACE(concat(kind, " over ", storage, " ", c10::toString(dtype)));
         AdapterSet set = adapters(kind);
         for (const auto& [block, drift] : measure_drift(set, bundle_.linear_layers())) {
           EXPECT_LT(drift.weight_change, 1e-6) << block;

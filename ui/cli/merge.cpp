@@ -25,6 +25,7 @@ nlohmann::json to_json(const MergeReport& report) {
                       {"forward_error", layer.forward_error}});
   return {{"path", report.path},
           {"receipt", report.receipt},
+          {"tensors", report.tensors},
           {"layers", layers},
           {"largest_forward_error", report.largest_forward_error},
           {"largest_pixel_difference", report.largest_pixel_difference
@@ -50,6 +51,10 @@ int merge_command(const Arguments& arguments, const Streams& streams) {
   if (read.json) {
     streams.out << to_json(report).dump(2) << '\n';
   } else if (!report.stopped) {
+    if (report.layers.empty()) {
+      streams.out << report.path << "  " << report.tensors << " tensors, none of them merged\n";
+      return 0;
+    }
     streams.out << report.path << "  " << report.layers.size()
                 << " layers merged; largest error of a layer's output "
                 << report.largest_forward_error << " of its largest value\n"

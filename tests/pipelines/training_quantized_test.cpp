@@ -1,27 +1,29 @@
-// QLoRA and QDoRA: adapters over a base whose large matrices lie in NF4.
+// QLoRA and QDoRA, and the same over int8 and fp8: adapters over a base whose large matrices are
+// quantised.
 #include <cmath>
 
 #include "pipelines/sample.h"
-#include "src/quant/nf4.h"
+#include "src/quant/quantized_weight.h"
 #include "tests/pipelines/training_runs.h"
 
 namespace dorabooth::testing {
 namespace {
 
-class TrainingOverNf4 : public TrainingTest {
+class TrainingOverQuantized : public TrainingTest,
+                              public ::testing::WithParamInterface<const char*> {
  protected:
-  TrainingOverNf4() {
-    config_.base_quantization = "nf4";
+  TrainingOverQuantized() {
+    config_.base_quantization = GetParam();
     config_.adapter = {"both"};
   }
 };
 
-TEST_F(TrainingOverNf4, FollowsTheRunOverTheWholeBase) {
-  const TrainReport report = train_into("nf4", config_);
+TEST_P(TrainingOverQuantized, FollowsTheRunOverTheWholeBase) {
+  const TrainReport report = train_into("quantized", config_);
   ASSERT_EQ(report.adapters.size(), 2u);
   config_.base_quantization = "none";
   train_into("whole", config_);
-  const auto quantized = metrics("nf4");
+  const auto quantized = metrics("quantized");
   const auto whole = metrics("whole");
   ASSERT_EQ(quantized.size(), whole.size());
   for (size_t i = 0; i < whole.size(); ++i) {
@@ -35,7 +37,7 @@ TEST_F(TrainingOverNf4, FollowsTheRunOverTheWholeBase) {
   EXPECT_TRUE(warnings().empty());
 }
 
-TEST_F(TrainingOverNf4, RepeatsItsBytesAfterAStopToo) {
+TEST_P(TrainingOverQuantized, RepeatsItsBytesAfterAStopToo) {
   config_.mixed_precision = "bf16";
   config_.train_text_encoder = true;
   config_.adapter = {"dora"};
@@ -46,13 +48,13 @@ TEST_F(TrainingOverNf4, RepeatsItsBytesAfterAStopToo) {
   EXPECT_EQ(adapter_bytes("parts"), adapter_bytes("whole"));
 }
 
-TEST_F(TrainingOverNf4, DrawsOnTheBaseThatItTrainedOn) {
+TEST_P(TrainingOverQuantized, DrawsOnTheBaseThatItTrainedOn) {
   config_.adapter = {"dora"};
-  const TrainReport report = train_into("nf4", config_);
+  const TrainReport report = train_into("quantized", config_);
   SampleRequest request;
   request.pretrained_model_name_or_path = base_path();
   request.device = "cpu";
-  request.base_quantization = "nf4";
+  request.base_quantization = GetParam();
   request.prompt = {"a sks icon"};
   request.seed = {1};
   request.num_inference_steps = 2;
@@ -62,36 +64,51 @@ TEST_F(TrainingOverNf4, DrawsOnTheBaseThatItTrainedOn) {
   EXPECT_EQ(sample(request, recorder, {}).pictures.size(), 1u);
 }
 
-TEST(Nf4Base, MatricesOfTheTransformerBlocksTakeAQuarterOfHalfPrecision) {
+INSTANTIATE_TEST_SUITE_P(Storages, TrainingOverQuantized, ::testing::Values("nf4", "int8", "fp8"));
+
+struct StorageSize {
+  const char* name;
+  double bytes_a_number;  // without a matrix's own tables
+  size_t table_bytes;
+};
+
+class QuantizedBase : public ::testing::TestWithParam<StorageSize> {};
+
+TEST_P(QuantizedBase, MatricesOfTheTransformerBlocksTakeWhatTheFormatSays) {
   LoadOptions options;
   options.dtype = at::kBFloat16;
-  options.nf4 = true;
+  options.storage = parse_weight_storage(GetParam().name);
   const SdxlBundle bundle = load_bundle(base_path(), options);
-  constexpr size_t kCodeBytes = 1024;  // of a matrix, which shows in so small a base
   double quantized_bytes = 0;
   double elements = 0;
   for (const auto& [name, layer] : bundle.linear_layers()) {
-    const auto* weight = dynamic_cast<const Nf4Weight*>(layer->weight().get());
+    const auto* weight = dynamic_cast<const QuantizedWeight*>(layer->weight().get());
     const bool in_block = name.find("attentions.") != std::string::npos ||
                           name.find("encoder.layers.") != std::string::npos;
     ASSERT_EQ(weight != nullptr, in_block) << name;
     if (!weight) continue;
-    quantized_bytes += static_cast<double>(weight->bytes() - kCodeBytes);
+    quantized_bytes += static_cast<double>(weight->bytes() - GetParam().table_bytes);
     elements += static_cast<double>(layer->out_features() * layer->in_features());
   }
   double parameter_bytes = 0;  // of everything that has memory of its own
   for (const at::Tensor& parameter : bundle.unet->parameters()) {
     if (!parameter.is_meta()) parameter_bytes += static_cast<double>(parameter.nbytes());
   }
-  options.nf4 = false;
+  options.storage = WeightStorage::kDense;
   const SdxlBundle whole = load_bundle(base_path(), options);
   double whole_bytes = 0;
   for (const at::Tensor& parameter : whole.unet->parameters()) {
     whole_bytes += static_cast<double>(parameter.nbytes());
   }
-  EXPECT_LT(quantized_bytes, 0.26 * 2 * elements);
+  EXPECT_LT(quantized_bytes, GetParam().bytes_a_number * elements);
   EXPECT_LT(parameter_bytes, whole_bytes);
 }
+
+// The rows of so small a base are short: their scales show.
+INSTANTIATE_TEST_SUITE_P(Storages, QuantizedBase,
+                         ::testing::Values(StorageSize{"nf4", 0.52, 1024},
+                                           StorageSize{"int8", 1.07, 0},
+                                           StorageSize{"fp8", 1.07, 0}));
 
 }  // namespace
 }  // namespace dorabooth::testing
