@@ -10,7 +10,8 @@ usage: scripts/full_size_check.sh [FOLDER] [--peers PYTHON] [--only STEP[,STEP�
 FOLDER (out/full_size) gets the base (7 GB, kept) and what each step took; outputs of 7 GB are removed as soon as they
 are checked. A step that has its result in FOLDER/results is not run again: remove that folder, or one file of it, to
 measure anew. With PYTHON, which has torch, diffusers and PEFT, the peer merges the same adapter, and loads the same
-base, in the same run. Steps: start sample train merge convert layout single peer_merge peer_start. One thread unless
+base, in the same run. Steps: start sample train merge convert layout single svd peer_merge
+peer_start. One thread unless
 OMP_NUM_THREADS says otherwise. Status 1 where a limit does not hold. Needs 24 GB of memory and 30 GB of disk.
 TEXT
 }
@@ -94,7 +95,7 @@ step merge "$program" merge --pretrained_model_name_or_path "$base" --adapter_pa
   --output_dir "$work/merged"
 
 check_convert() { [ -e "$work/adapter.safetensors" ] || [ -e "$work/adapter/unet/adapter_model.safetensors" ]; }
-for target in diffusers kohya kohya-sgm comfyui peft lora-svd; do
+for target in diffusers kohya kohya-sgm comfyui peft; do
   output=(--output "$work/adapter.safetensors")
   [ "$target" != peft ] || output=(--output_dir "$work/adapter")
   step "convert.$target" "$program" convert --pretrained_model_name_or_path "$base" --adapter_path "$dora" \
@@ -113,6 +114,10 @@ check_single() {
 if [ ! -e "$results/single" ] && [ ! -e "$single" ]; then rm -f "$results/layout"; fi
 step single "$program" merge --pretrained_model_name_or_path "$single" --layout diffusers --output_dir "$work/folder"
 if [ -e "$results/single" ]; then rm -f "$single" "$single.merge_receipt.json"; fi
+
+check_svd() { [ -e "$work/lora.safetensors" ]; }
+step svd "$program" convert --pretrained_model_name_or_path "$base" --adapter_path "$dora" --to lora-svd \
+  --output "$work/lora.safetensors"
 
 # The peer measures itself, so that the imports of its packages do not count as merging.
 peer() {
@@ -136,8 +141,8 @@ fi
 # ---------------------------------------------------------------- the table
 failed=0
 value() { cut -d ' ' -f "$2" < "$results/$1"; }
-figure() { awk -v x="$1" 'BEGIN { printf x < 10 ? "%.2f s" : "%.1f s", x }'; }
-memory() { awk -v x="$1" 'BEGIN { printf x < 1000 ? "%.0f MB" : "%.1f GB", x < 1000 ? x : x / 1024 }'; }
+figure() { awk -v x="$1" 'BEGIN { printf((x < 10 ? "%.2f s" : "%.1f s"), x) }'; }
+memory() { awk -v x="$1" 'BEGIN { printf((x < 1000 ? "%.0f MB" : "%.1f GB"), (x < 1000 ? x : x / 1024)) }'; }
 holds() { awk -v a="$1" -v b="$2" "BEGIN { exit !(a $3 b) }"; }
 
 # row TITLE NAME PEER LEAST_RATIO MOST_MB
@@ -163,9 +168,10 @@ row "start to the UNet's first output, bf16, warm page cache" start peer_start 3
 row "one sampling step at 512², with both text encoders and the VAE, bf16" sample '' '' $all
 row "training, one DoRA step of rank 16 at 512², bf16, checkpointing, with start and caches" train '' '' $all
 row "merge and save, DoRA of rank 16, fp16" merge peer_merge 8 300
-for target in diffusers kohya kohya-sgm comfyui peft lora-svd; do
+for target in diffusers kohya kohya-sgm comfyui peft; do
   row "convert \`--to $target\`" "convert.$target" '' '' $all
 done
+row "convert \`--to lora-svd\`, 560 decompositions" svd '' '' $all
 row "folder → single file" layout '' '' 300
 row "single file → folder, the same bytes" single '' '' 300
 exit $failed
