@@ -11,11 +11,11 @@
 #include <sstream>
 
 #include "pipelines/adapter_argument.h"
+#include "pipelines/parts/adapter_reading.h"
 #include "pipelines/parts/adapter_weights.h"
 #include "pipelines/parts/checkpoint_layers.h"
 #include "pipelines/parts/run_checkpoints.h"
 #include "pipelines/parts/step_meter.h"
-#include "src/adapter/adapter_file.h"
 #include "src/adapter/adapter_keys.h"
 #include "src/base/atomic_file.h"
 #include "src/base/error.h"
@@ -37,17 +37,15 @@ class Subject {
 
 class AdapterSubject : public Subject {
  public:
-  AdapterSubject(const AdapterArgument& argument, StrengthRule rule, const LinearLayers& layers)
-      : file_(read_adapter_file(argument.path, layers)),
-        strength_(argument.strength),
-        rule_(rule) {}
-  bool has(const std::string& layer) const override { return file_.modules.contains(layer); }
+  AdapterSubject(const AdapterArgument& argument, StrengthRule rule, AdapterContents contents)
+      : contents_(std::move(contents)), strength_(argument.strength), rule_(rule) {}
+  bool has(const std::string& layer) const override { return changes_weight(contents_, layer); }
   at::Tensor weight(const std::string& layer, const at::Tensor& w0) const override {
-    return AdaptedWeight(file_, layer, w0).merged(strength_, rule_);
+    return changed_weight(contents_, layer, w0, strength_, rule_);
   }
 
  private:
-  AdapterFile file_;
+  AdapterContents contents_;
   double strength_;
   StrengthRule rule_;
 };
@@ -99,21 +97,27 @@ int64_t take_step(std::string& path) {
   return step;
 }
 
-std::vector<NamedSubject> subjects_of(const AnalyzeRequest& request, const LinearLayers& layers) {
+std::vector<NamedSubject> subjects_of(const AnalyzeRequest& request, const LinearLayers& layers,
+                                      const ParameterShapes& shapes, const Log& log) {
   const StrengthRule rule = parse_strength_rule(request.strength_rule);
+  const auto read = [&](const std::string& path) {
+    AdapterContents contents = read_adapter_contents(path, layers, shapes, request);
+    warn_of_ignored_keys(contents, log);
+    return contents;
+  };
   std::vector<NamedSubject> subjects;
   for (const std::string& text : request.adapter_path) {
     const AdapterArgument argument = parse_named_adapter(text);
     subjects.push_back(
-        {argument.name, -1, std::make_unique<AdapterSubject>(argument, rule, layers)});
+        {argument.name, -1, std::make_unique<AdapterSubject>(argument, rule, read(argument.path))});
   }
   for (const std::string& text : request.run) {
     const auto [name, folder] = named(text);
     for (const CheckpointAdapter& one : checkpoint_adapters(folder)) {
       const std::string series = one.adapter.empty() ? name : concat(name, " ", one.adapter);
       const AdapterArgument argument{series, one.path, 1.0};
-      subjects.push_back(
-          {series, one.step, std::make_unique<AdapterSubject>(argument, rule, layers)});
+      subjects.push_back({series, one.step,
+                          std::make_unique<AdapterSubject>(argument, rule, read(argument.path))});
     }
   }
   for (const std::string& text : request.checkpoint) {
@@ -133,6 +137,19 @@ bool is_target(const AnalyzeRequest& request, const std::string& layer) {
   return std::ranges::any_of(request.target_modules, [&](const std::string& pattern) {
     return module_matches(pattern, layer);
   });
+}
+
+// Matrices, then convolutions.
+std::vector<std::string> candidates(const LinearLayers& layers, const ParameterShapes& shapes) {
+  constexpr std::string_view kWeight = ".weight";
+  std::vector<std::string> names;
+  for (const auto& [name, layer] : layers) names.push_back(name);
+  for (const auto& [parameter, shape] : shapes) {
+    if (shape.size() == 4 && parameter.ends_with(kWeight)) {
+      names.push_back(parameter.substr(0, parameter.size() - kWeight.size()));
+    }
+  }
+  return names;
 }
 
 void add_trends(ChangeSeries& series) {
@@ -179,11 +196,12 @@ AnalyzeReport analyze(const AnalyzeRequest& request, Progress& progress, std::st
       Checkpoint::open(request.pretrained_model_name_or_path, request.variant.value_or(""));
   std::vector<std::unique_ptr<nn::Linear>> owned;
   const LinearLayers layers = checkpoint_layers(base, owned);
-  const std::vector<NamedSubject> subjects = subjects_of(request, layers);
+  const ParameterShapes shapes = checkpoint_shapes(base);
+  const std::vector<NamedSubject> subjects = subjects_of(request, layers, shapes, log_to(progress));
   std::vector<std::string> targets;
-  for (const auto& [name, layer] : layers) {
+  for (const std::string& name : candidates(layers, shapes)) {
     const bool changed = std::ranges::any_of(
-        subjects, [&, &name = name](const NamedSubject& one) { return one.subject->has(name); });
+        subjects, [&](const NamedSubject& one) { return one.subject->has(name); });
     if (changed && is_target(request, name)) targets.push_back(name);
   }
   if (targets.empty()) fail("no layer that --target_modules names is changed by what was given");

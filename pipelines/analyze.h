@@ -5,12 +5,13 @@
 #include <stop_token>
 
 #include "pipelines/progress.h"
+#include "pipelines/reading_fields.h"
 #include "src/adapter/weight_change.h"
 #include "src/config/field_list.h"
 
 namespace dorabooth {
 
-struct AnalyzeRequest {
+struct AnalyzeRequest : ReadingOptions {
   std::string pretrained_model_name_or_path;  // W0
   std::optional<std::string> variant;
   std::vector<std::string> adapter_path;  // [NAME=]FILE[:strength]

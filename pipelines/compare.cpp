@@ -9,6 +9,7 @@
 #include "pipelines/compare_grid.h"
 #include "pipelines/comparison_sheet.h"
 #include "pipelines/drawn_cells.h"
+#include "pipelines/parts/adapter_reading.h"
 #include "pipelines/parts/base_loading.h"
 #include "pipelines/parts/picture_text.h"
 #include "pipelines/parts/prompt_cache.h"
@@ -86,8 +87,12 @@ class Comparison {
 
  private:
   void load(DrawnColumn& column, StrengthRule rule) {
-    column.stack = AdapterStack(column.adapters, rule, bundle_);
-    column.tokens = EmbeddingStack(column.embeddings, bundle_, log_);
+    column.stack = AdapterStack(column.adapters, rule, bundle_, request_, log_);
+    std::vector<EmbeddingArgument> embeddings = column.embeddings;
+    for (EmbeddingArgument& one : bundled_embeddings(column.adapters)) {
+      embeddings.push_back(std::move(one));
+    }
+    column.tokens = EmbeddingStack(embeddings, bundle_, log_);
     column.bundle = column.tokens.with_tokens(bundle_);
     std::vector<std::string> texts;
     for (const CompareRow& row : rows_) texts.push_back(row.prompt);

@@ -92,6 +92,7 @@ SampleRequest cell_request(const CompareRequest& request, const CompareColumn& c
   SampleRequest one;
   static_cast<ModelOptions&>(one) = request;
   static_cast<SamplingOptions&>(one) = request;
+  static_cast<ReadingOptions&>(one) = request;
   for (const AdapterArgument& adapter : column.adapters) one.adapter_path.push_back(adapter.text());
   for (const EmbeddingArgument& embedding : column.embeddings)
     one.embedding.push_back(embedding.text());

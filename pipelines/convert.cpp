@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "pipelines/parts/adapter_reading.h"
 #include "pipelines/parts/adapter_weights.h"
 #include "pipelines/parts/checkpoint_layers.h"
 #include "pipelines/parts/consumer_table.h"
@@ -50,16 +51,36 @@ void make_plain(AdapterFile& file) {
   file.modules = vera_as_lora(file.modules);
 }
 
-std::string summary_of(const AdapterFile& file) {
+std::string summary_of(const AdapterContents& contents) {
+  const AdapterFile& file = contents.file;
   const bool dora = file.spec.kind == "dora";
-  return concat(dora ? concat("DoRA (", file.spec.norm_axis, " axis)") : "LoRA", ", ",
-                file.modules.size(), " modules, from ", file.format, " names");
+  const std::string plain = dora ? concat("DoRA (", file.spec.norm_axis, " axis)") : "LoRA";
+  return concat(contents.patches.empty() ? plain : contents.kinds(), ", ",
+                contents.modules().size(), " modules, from ", file.format, " names");
 }
 
-std::map<std::string, RowNorms> row_norms(const AdapterFile& file, const Checkpoint& base,
+// Whether LoRA files of plain pairs of matrices hold all of it.
+void require_pairs(const AdapterContents& contents, const std::string& to) {
+  if (!contents.patches.empty()) {
+    const WeightPatch& patch = contents.patches.front();
+    fail(patch.parameter, " has ", patch.title(), ", which ", to,
+         "'s files cannot hold: --to kohya or comfyui keeps it, --to lora-svd makes a LoRA of it");
+  }
+}
+
+void warn_of_left_embeddings(const AdapterContents& contents, const std::string& to,
+                             const Log& log) {
+  if (contents.embeddings.empty()) return;
+  log.warning(concat(contents.file.path.string(), ": ", contents.embeddings.begin()->first,
+                     " is an embedding, which --to ", to, " leaves out"));
+}
+
+std::map<std::string, RowNorms> row_norms(const AdapterContents& contents, const Checkpoint& base,
                                           Progress& progress, const std::stop_token& stop) {
+  const AdapterFile& file = contents.file;
   std::map<std::string, RowNorms> norms;
-  StepMeter meter(progress, "measure norms", static_cast<int64_t>(file.modules.size()));
+  StepMeter meter(progress, "measure norms",
+                  static_cast<int64_t>(file.modules.size() + contents.patches.size()));
   for (const auto& [module, own] : file.modules) {
     if (stop.stop_requested()) break;
     const at::Tensor weight = base_weight(base, module);
@@ -74,46 +95,93 @@ std::map<std::string, RowNorms> row_norms(const AdapterFile& file, const Checkpo
     norms[module] = {weight.norm(2, {1}), changed.norm(2, {1})};
     meter.step();
   }
-  return norms;
-}
-
-// The LoRA of the given rank that is nearest to the adapter.
-AdapterFile nearest_lora(const AdapterFile& file, const ConvertRequest& request,
-                         const Checkpoint& base, ConvertReport& report, Progress& progress,
-                         const std::stop_token& stop) {
-  AdapterFile result;
-  result.spec = file.spec;
-  result.spec.kind = "lora";
-  result.spec.rank = request.rank;
-  result.spec.alpha.reset();
-  result.spec.use_rslora = false;
-  result.spec.rank_pattern.clear();
-  result.spec.alpha_pattern.clear();
-  result.spec.magnitude_only_modules.clear();
-  double residual = 0.0;
-  double whole = 0.0;
-  StepMeter meter(progress, "decompose", static_cast<int64_t>(file.modules.size()));
-  for (const auto& [module, own] : file.modules) {
+  for (const WeightPatch& patch : contents.patches) {
     if (stop.stop_requested()) break;
-    const at::Tensor weight = base_weight(base, module);
-    const at::Tensor change = AdaptedWeight(file, module, weight).merged() - weight;
-    const NearestFactors nearest = nearest_factors(change, request.rank);
-    AdapterTensors& lora = result.modules[module];
-    lora.a = nearest.a;
-    lora.b = nearest.b;
-    lora.alpha = static_cast<double>(nearest.a.size(0));
-    residual += nearest.residual * nearest.residual;
-    whole += nearest.norm * nearest.norm;
-    const double share = nearest.norm > 0 ? nearest.residual / nearest.norm : 0.0;
-    if (share > report.worst_residual || report.worst_layer.empty()) {
-      report.worst_residual = share;
-      report.worst_layer = module;
+    if (patch.magnitude.defined()) {
+      const at::Tensor weight = base_weight(base, patch.module);
+      norms[patch.module] = {direction_norms(weight, false),
+                             direction_norms(weight + patch_update(patch, weight), false)};
     }
     meter.step();
   }
-  report.residual = whole > 0 ? std::sqrt(residual / whole) : 0.0;
-  return result;
+  return norms;
 }
+
+// LoRAs of the given rank that are nearest to an adapter's changes.
+class NearestLora {
+ public:
+  NearestLora(const AdapterContents& contents, int64_t rank, ConvertReport& report)
+      : contents_(contents), rank_(rank), report_(report) {
+    AdapterSpec& spec = result_.file.spec;
+    spec = contents.file.spec;
+    spec.kind = "lora";
+    spec.rank = rank;
+    spec.alpha.reset();
+    spec.use_rslora = false;
+    spec.rank_pattern.clear();
+    spec.alpha_pattern.clear();
+    spec.magnitude_only_modules.clear();
+  }
+
+  AdapterContents make(const Checkpoint& base, Progress& progress, const std::stop_token& stop) {
+    StepMeter meter(progress, "decompose", static_cast<int64_t>(contents_.modules().size()));
+    for (const std::string& module : contents_.modules()) {
+      if (stop.stop_requested()) break;
+      if (!changes_weight(contents_, module)) continue;
+      const at::Tensor weight = base_weight(base, module);
+      add(module, changed_weight(contents_, module, weight) - weight);
+      meter.step();
+    }
+    for (const WeightPatch& patch : contents_.patches) {
+      if (patch.parameter.ends_with(".bias")) refuse(patch.parameter, patch.title());
+    }
+    report_.residual = whole_ > 0 ? std::sqrt(residual_ / whole_) : 0.0;
+    return std::move(result_);
+  }
+
+ private:
+  [[noreturn]] static void refuse(const std::string& parameter, const std::string& title) {
+    fail(parameter, " has ", title,
+         ", which no LoRA can stand for: --to kohya or comfyui keeps it");
+  }
+
+  // A convolution's factors are a convolution to `rank` channels and a 1×1 one from them.
+  void add(const std::string& module, const at::Tensor& change) {
+    if (change.dim() < 2) refuse(module, "a difference of a norm");
+    const NearestFactors nearest = nearest_factors(change.flatten(1), rank_);
+    const int64_t rank = nearest.a.size(0);
+    if (change.dim() == 2) {
+      AdapterTensors& lora = result_.file.modules[module];
+      lora.a = nearest.a;
+      lora.b = nearest.b;
+      lora.alpha = static_cast<double>(rank);
+    } else {
+      std::vector<int64_t> shape = change.sizes().vec();
+      WeightPatch& patch = result_.patches.emplace_back();
+      patch.module = module;
+      patch.parameter = module + ".weight";
+      patch.algebra = Algebra::kLora;
+      patch.shape = shape;
+      shape[0] = rank;
+      patch.factors[AdapterRole::kA] = nearest.a.reshape(shape);
+      patch.factors[AdapterRole::kB] = nearest.b.reshape({change.size(0), rank, 1, 1});
+    }
+    residual_ += nearest.residual * nearest.residual;
+    whole_ += nearest.norm * nearest.norm;
+    const double share = nearest.norm > 0 ? nearest.residual / nearest.norm : 0.0;
+    if (share > report_.worst_residual || report_.worst_layer.empty()) {
+      report_.worst_residual = share;
+      report_.worst_layer = module;
+    }
+  }
+
+  const AdapterContents& contents_;
+  int64_t rank_;
+  ConvertReport& report_;
+  AdapterContents result_;
+  double residual_ = 0.0;
+  double whole_ = 0.0;
+};
 
 // What the file was written for, among the consumers.
 std::vector<Consumer> readers_of(const std::string& to, bool is_dora) {
@@ -136,15 +204,19 @@ class Conversion {
         layers_(checkpoint_layers(base_, shapes_)) {}
 
   ConvertReport run() {
-    AdapterFile file = read_adapter_file(request_.adapter_path, layers_);
+    AdapterContents contents =
+        read_adapter_contents(request_.adapter_path, layers_, checkpoint_shapes(base_), request_);
+    AdapterFile& file = contents.file;
     const fs::path target = target_of(request_);
     if (fs::exists(target) && fs::equivalent(target, file.path)) {
       fail(target.string(), " is the adapter itself: give another output");
     }
     make_plain(file);
-    report_.summary = summary_of(file);
-    report_.modules = static_cast<int64_t>(file.modules.size());
-    write(file, target);
+    warn_of_ignored_keys(contents, log_);
+    report_.ignored_keys = contents.ignored_keys;
+    report_.summary = summary_of(contents);
+    report_.modules = static_cast<int64_t>(contents.modules().size());
+    write(contents, target);
     if (stop_.stop_requested()) {
       report_.stopped = true;
       return std::move(report_);
@@ -157,28 +229,36 @@ class Conversion {
   }
 
  private:
-  void write(const AdapterFile& file, const fs::path& target) {
+  void write(const AdapterContents& contents, const fs::path& target) {
+    const AdapterFile& file = contents.file;
     const auto metadata = metadata_of_origin(file.metadata);
+    const bool pairs_alone = request_.to == "diffusers" || request_.to == "peft";
+    if (pairs_alone) require_pairs(contents, request_.to);
+    if (pairs_alone || request_.to == "lora-svd") {
+      warn_of_left_embeddings(contents, request_.to, log_);
+    }
     if (target.has_parent_path()) fs::create_directories(target.parent_path());
     if (request_.to == "diffusers") {
       write_diffusers_adapter(target, file.spec, file.modules, metadata);
     } else if (request_.to == "peft") {
       write_peft_folders(target, file.spec, file.modules);
     } else if (request_.to == "comfyui") {
-      const auto norms = row_norms(file, base_, progress_, stop_);
+      const auto norms = row_norms(contents, base_, progress_, stop_);
       if (stop_.stop_requested()) return;
-      write_comfyui_adapter(target, file.spec, file.modules, norms, metadata);
+      write_kohya_contents(target, contents, &norms, metadata);
     } else if (request_.to == "lora-svd") {
-      const AdapterFile lora = nearest_lora(file, request_, base_, report_, progress_, stop_);
+      const AdapterContents lora =
+          NearestLora(contents, request_.rank, report_).make(base_, progress_, stop_);
       if (stop_.stop_requested()) return;
-      write_kohya_adapter(target, lora.spec, lora.modules, metadata);
+      write_kohya_contents(target, lora, nullptr, metadata);
     } else {
-      write_kohya_adapter(target, file.spec, file.modules, metadata,
-                          request_.to == "kohya-sgm" ? BlockNames::kSgm : BlockNames::kDiffusers);
+      write_kohya_contents(target, contents, nullptr, metadata,
+                           request_.to == "kohya-sgm" ? BlockNames::kSgm : BlockNames::kDiffusers);
     }
   }
 
   void verify(const AdapterFile& file, const fs::path& target) {
+    if (file.modules.empty()) return;
     const StoredAdapter written = read_written(target);
     const ConsumerTable table = judge_consumers(written, file, base_, progress_, stop_);
     if (stop_.stop_requested()) return;
@@ -192,8 +272,11 @@ class Conversion {
     report_.verdicts_json = consumer_table_json(table).dump();
   }
 
+  // The pairs of factors alone: what the consumers' formulas are known for.
   StoredAdapter read_written(const fs::path& target) const {
-    if (request_.to != "peft") return read_stored_adapter(target, layers_);
+    if (request_.to != "peft") {
+      return read_stored_pairs(target, layers_, checkpoint_shapes(base_));
+    }
     StoredAdapter all;
     for (const auto& folder : fs::directory_iterator(target)) {
       if (!fs::exists(folder.path() / "adapter_config.json")) continue;
@@ -211,6 +294,7 @@ class Conversion {
   Checkpoint base_;
   std::vector<std::unique_ptr<nn::Linear>> shapes_;
   LinearLayers layers_;
+  const Log log_ = log_to(progress_);
   ConvertReport report_;
 };
 

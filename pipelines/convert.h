@@ -6,11 +6,12 @@
 #include <stop_token>
 
 #include "pipelines/progress.h"
+#include "pipelines/reading_fields.h"
 #include "src/config/field_list.h"
 
 namespace dorabooth {
 
-struct ConvertRequest {
+struct ConvertRequest : ReadingOptions {
   std::string adapter_path;
   std::string to = "kohya-sgm";  // diffusers, peft, kohya, kohya-sgm, comfyui, lora-svd
   std::string pretrained_model_name_or_path;
@@ -34,6 +35,7 @@ struct ConvertReport {
   std::string path;
   std::string summary;  // "DoRA (output axis), 128 modules, from kohya's names"
   int64_t modules = 0;
+  std::vector<std::string> ignored_keys;  // with ignore_unknown
   // lora-svd: ‖ΔW − BA‖/‖ΔW‖ over all layers, and the layer with the largest.
   std::optional<double> residual;
   double worst_residual = 0.0;

@@ -12,6 +12,7 @@ struct EmbeddingArgument {
   std::string column;  // the one that it is for; "": all of them
   std::string path;
   std::optional<std::string> token;  // what stands for the file in prompts
+  bool bundled = false;              // the file is an adapter that brings it
 
   std::string text() const;  // FILE[:token=TOK]
 };

@@ -7,6 +7,7 @@
 #include <numeric>
 
 #include "datasets/example_set.h"
+#include "pipelines/parts/adapter_reading.h"
 #include "pipelines/parts/adapter_stack.h"
 #include "pipelines/parts/base_loading.h"
 #include "pipelines/parts/embedding_stack.h"
@@ -47,22 +48,28 @@ std::vector<Column> make_columns(const EvaluateRequest& request, const SdxlBundl
   columns.push_back({"base", {}, {}});
   for (const std::string& text : request.adapter_path) {
     const AdapterArgument argument = parse_named_adapter(text);
-    columns.push_back({argument.name,
-                       AdapterStack({argument}, parse_strength_rule(request.strength_rule), bundle),
-                       {}});
+    columns.push_back(
+        {argument.name,
+         AdapterStack({argument}, parse_strength_rule(request.strength_rule), bundle, request, log),
+         {}});
   }
   std::vector<std::string> names;
   for (const Column& column : columns) names.push_back(column.name);
   for (Column& column : columns) {
     const bool is_base = &column == &columns.front();
-    const EmbeddingStack tokens(embeddings_of_column(request.embedding, column.name, names), bundle,
-                                log);
+    auto embeddings = embeddings_of_column(request.embedding, column.name, names);
+    for (const LoadedAdapter& adapter : column.stack.adapters()) {
+      for (EmbeddingArgument& one : bundled_embeddings({adapter.argument})) {
+        embeddings.push_back(std::move(one));
+      }
+    }
+    const EmbeddingStack tokens(embeddings, bundle, log);
     std::vector<std::string> files;
     for (const LoadedAdapter& adapter : column.stack.adapters()) files.push_back(adapter.file);
     tokens.warn_of_unused(captions, log);
     tokens.warn_of_missing(files, captions, log);
-    const bool own_text =
-        is_base || column.stack.touches_text_encoders() || !request.embedding.empty();
+    const bool own_text = is_base || column.stack.touches_text_encoders() || !tokens.empty() ||
+                          !request.embedding.empty();
     column.embeds =
         own_text ? encode_captions(request, bundle, column, tokens, captions, is_base ? log : Log())
                  : columns[0].embeds;

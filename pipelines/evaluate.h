@@ -6,10 +6,11 @@
 
 #include "pipelines/model_options.h"
 #include "pipelines/progress.h"
+#include "pipelines/reading_fields.h"
 
 namespace dorabooth {
 
-struct EvaluateRequest : ModelOptions {
+struct EvaluateRequest : ModelOptions, ReadingOptions {
   std::string instance_data_dir;
   std::optional<std::string> instance_prompt;
   std::optional<std::string> caption_column;

@@ -32,6 +32,7 @@ const FieldList<SampleRequest>& sample_fields() {
         .at_least(0);
     f.add("adapter_path", &SampleRequest::adapter_path,
           "FILE[:strength], repeatable; applied in this order.");
+    add_reading_fields(f);
     f.add("embedding", &SampleRequest::embedding,
           "FILE[:token=TOK], repeatable: token embeddings (clip_l, clip_g). TOK stands for them in "
           "prompts; without it what the file names (<s0><s1>, and the word of its training), or "
@@ -67,6 +68,7 @@ const FieldList<CompareRequest>& compare_fields() {
     f.add("column", &CompareRequest::column,
           "NAME=FILE[:strength], repeatable; base always stands first. Embeddings that a training "
           "run wrote beside the file come with it.");
+    add_reading_fields(f);
     f.add("embedding", &CompareRequest::embedding,
           "[COLUMN=]FILE[:token=TOK], repeatable: token embeddings of one column, or of all.");
     f.add("sweep_strength", &CompareRequest::sweep_strength,
@@ -99,6 +101,7 @@ const FieldList<EvaluateRequest>& evaluate_fields() {
           "Prompt of pictures without a caption; {caption} in it is replaced.");
     f.add("caption_column", &EvaluateRequest::caption_column, "Caption key of the metadata file.");
     f.add("adapter_path", &EvaluateRequest::adapter_path, "[NAME=]FILE[:strength], repeatable.");
+    add_reading_fields(f);
     f.add(
         "embedding", &EvaluateRequest::embedding,
         "[NAME=]FILE[:token=TOK], repeatable: token embeddings of base or one adapter, or of all.");
@@ -183,6 +186,7 @@ const FieldList<MergeRequest>& merge_fields() {
     f.add("adapter_path", &MergeRequest::adapter_path,
           "FILE[:strength], repeatable; merged in this order. None: the base goes into another "
           "layout or dtype, in its own bit for bit.");
+    add_reading_fields(f);
     f.add("strength_rule", &MergeRequest::strength_rule, "What a strength other than 1 means.")
         .one_of({"peft", "lerp"});
     f.add("layout", &MergeRequest::layout, "What is written.")
@@ -204,6 +208,7 @@ const FieldList<InspectRequest>& inspect_fields() {
           "A .safetensors file, a diffusers folder or a PEFT folder.");
     f.add("pretrained_model_name_or_path", &InspectRequest::pretrained_model_name_or_path,
           "A base to check an adapter against.");
+    add_reading_fields(f);
     return f;
   }();
   return list;
@@ -215,6 +220,7 @@ const FieldList<ConvertRequest>& convert_fields() {
     f.group("Convert");
     f.add("adapter_path", &ConvertRequest::adapter_path,
           "The adapter: a .safetensors file in any spelling, or a PEFT folder.");
+    add_reading_fields(f);
     f.add(
          "to", &ConvertRequest::to,
          "Whom to write for. diffusers: its DreamBooth scripts' names. peft: a folder with config "
@@ -246,6 +252,7 @@ const FieldList<AnalyzeRequest>& analyze_fields() {
     f.add("variant", &AnalyzeRequest::variant, "File variant of diffusers folders, such as fp16.");
     f.add("adapter_path", &AnalyzeRequest::adapter_path,
           "[NAME=]FILE[:strength], repeatable: an adapter in any spelling.");
+    add_reading_fields(f);
     f.add("run", &AnalyzeRequest::run,
           "[NAME=]FOLDER, repeatable: the output_dir of a training; all its checkpoints, of each "
           "adapter.");

@@ -8,7 +8,7 @@
 #include "pipelines/parts/checkpoint_layers.h"
 #include "pipelines/parts/consumer_table.h"
 #include "pipelines/parts/inspect_tensors.h"
-#include "src/adapter/adapter_file.h"
+#include "src/adapter/adapter_contents.h"
 #include "src/base/error.h"
 #include "src/model/checkpoint.h"
 
@@ -89,7 +89,15 @@ void inspect_adapter(const SafetensorsFile& file, const InspectRequest& request,
   report.fact("targets", joined(summary.targets));
   report.fact("ranks", joined(summary.ranks));
   report.fact("alphas", joined(summary.alphas));
-  report.fact("magnitude axis", summary.magnitude_axis);
+  report.fact("magnitude axis",
+              summary.magnitude_axis == "open" ? request.dora_axis.value_or("open")
+                                               : summary.magnitude_axis);
+  report.fact("bundled embeddings", joined(summary.placeholders));
+  if (request.ignore_unknown) {
+    report.fact("unknown keys", joined(summary.unknown_keys));
+  } else {
+    for (const std::string& key : summary.unknown_keys) report.problem("unknown key " + key);
+  }
   report.fact("tensors", tensors_text(file.entries()));
   for (const std::string& problem : summary.problems) report.problem(problem);
   if (request.pretrained_model_name_or_path) {
@@ -98,12 +106,17 @@ void inspect_adapter(const SafetensorsFile& file, const InspectRequest& request,
       std::vector<std::unique_ptr<nn::Linear>> shapes;
       const Checkpoint checkpoint = Checkpoint::open(base);
       const LinearLayers layers = checkpoint_layers(checkpoint, shapes);
-      const AdapterFile adapter = read_adapter_file(request.path, layers);
-      report.fact("fits the base", concat(base, ": ", adapter.modules.size(), " modules"));
-      if (adapter.spec.is_vera()) return;
+      const ParameterShapes parameters = checkpoint_shapes(checkpoint);
+      const AdapterContents adapter =
+          read_adapter_contents(request.path, layers, parameters, request);
+      report.fact("fits the base", concat(base, ": ", adapter.modules().size(), " modules"));
+      report.fact("kinds", adapter.kinds());
+      report.fact("ignored keys", joined(adapter.ignored_keys));
+      if (adapter.file.spec.is_vera() || adapter.file.modules.empty()) return;
       Silent silent;
-      report.readers(judge_consumers(read_stored_adapter(request.path, layers), adapter, checkpoint,
-                                     silent, {}));
+      report.readers(judge_consumers(
+          read_stored_pairs(request.path, layers, parameters, request), adapter.file, checkpoint,
+          silent, {}));
     } catch (const Error& error) {
       report.problem(error.what());
     }

@@ -6,11 +6,12 @@
 #include <string>
 #include <vector>
 
+#include "pipelines/reading_fields.h"
 #include "src/config/field_list.h"
 
 namespace dorabooth {
 
-struct InspectRequest {
+struct InspectRequest : ReadingOptions {
   std::string path;
   std::optional<std::string> pretrained_model_name_or_path;  // checks an adapter against this base
 };

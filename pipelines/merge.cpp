@@ -67,8 +67,9 @@ Checkpoint open_base(const MergeRequest& request) {
                           request.config_dir.value_or(""));
 }
 
-MergeSource open_adapters(const Checkpoint& base, const MergeRequest& request) {
-  return MergeSource(base, request.adapter_path, parse_strength_rule(request.strength_rule));
+MergeSource open_adapters(const Checkpoint& base, const MergeRequest& request, const Log& log) {
+  return MergeSource(base, request.adapter_path, parse_strength_rule(request.strength_rule),
+                     request, log);
 }
 
 MergeOutput plan_output(const Checkpoint& base, const MergeRequest& request) {
@@ -91,7 +92,7 @@ MergePlan plan_merge(const MergeRequest& request) {
     field = "pretrained_model_name_or_path";
     const Checkpoint base = open_base(request);
     field = "adapter_path";
-    open_adapters(base, request);
+    open_adapters(base, request, Log());
     field = "layout";
     const MergeOutput output = plan_output(base, request);
     plan.tensors = output.tensor_count();
@@ -110,9 +111,10 @@ MergeReport merge(const MergeRequest& request, Progress& progress, std::stop_tok
   const Log log = log_to(progress);
   const Checkpoint checkpoint = open_base(request);
   for (const std::string& note : checkpoint.notes()) log.info(note);
-  const MergeSource source = open_adapters(checkpoint, request);
+  const MergeSource source = open_adapters(checkpoint, request, log);
 
   MergeReport report;
+  report.ignored_keys = source.ignored_keys();
   const fs::path target = target_of(request);
   MergeOutput output = plan_output(checkpoint, request);
   report.tensors = output.tensor_count();

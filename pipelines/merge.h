@@ -7,10 +7,11 @@
 
 #include "pipelines/model_options.h"
 #include "pipelines/progress.h"
+#include "pipelines/reading_fields.h"
 
 namespace dorabooth {
 
-struct MergeRequest {
+struct MergeRequest : ReadingOptions {
   std::string pretrained_model_name_or_path;
   std::optional<std::string> variant;
   std::optional<std::string> config_dir;
@@ -37,6 +38,7 @@ struct MergeReport {
   int64_t tensors = 0;  // written
   std::vector<MergedLayer> layers;
   double largest_forward_error = 0.0;
+  std::vector<std::string> ignored_keys;  // of all adapters, with ignore_unknown
   // Between a picture of base + adapters and one of the merged folder, in 8-bit values; absent
   // where the base is too large to draw with beside a merge, or the layout is one file.
   std::optional<int> largest_pixel_difference;

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "pipelines/parts/adapter_reading.h"
 #include "pipelines/parts/base_loading.h"
 #include "pipelines/parts/picture_text.h"
 #include "pipelines/parts/prompt_cache.h"
@@ -54,6 +55,9 @@ std::vector<EmbeddingArgument> embeddings_of(const SampleRequest& request) {
   for (const std::string& text : request.embedding) {
     arguments.push_back(parse_embedding_argument(text));
   }
+  for (EmbeddingArgument& one : bundled_embeddings(arguments_of(request))) {
+    arguments.push_back(std::move(one));
+  }
   return arguments;
 }
 
@@ -76,7 +80,8 @@ class Sampling {
         embeddings_(embeddings_of(request), base_, log_),
         bundle_(embeddings_.with_tokens(base_)),
         plan_(plan_generation(request, bundle_, log_)),
-        adapters_(arguments_of(request), parse_strength_rule(request.strength_rule), bundle_) {}
+        adapters_(arguments_of(request), parse_strength_rule(request.strength_rule), bundle_,
+                  request, log_) {}
 
   SampleReport run() {
     const auto attached = adapters_.attach();

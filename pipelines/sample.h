@@ -6,11 +6,12 @@
 
 #include "pipelines/model_options.h"
 #include "pipelines/progress.h"
+#include "pipelines/reading_fields.h"
 #include "pipelines/resident_base.h"
 
 namespace dorabooth {
 
-struct SampleRequest : ModelOptions, SamplingOptions {
+struct SampleRequest : ModelOptions, SamplingOptions, ReadingOptions {
   std::vector<std::string> prompt;
   std::optional<std::string> prompts_file;  // one prompt a line
   std::vector<int64_t> seed = {0};

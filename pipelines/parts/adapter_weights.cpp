@@ -45,4 +45,16 @@ at::Tensor AdaptedWeight::merged(double strength, StrengthRule rule) {
   return set_.find(module_)->merged_rows(*layer_->weight(), 0, layer_->out_features());
 }
 
+at::Tensor changed_weight(const AdapterContents& adapter, const std::string& module,
+                          const at::Tensor& weight, double strength, StrengthRule rule) {
+  if (const WeightPatch* patch = adapter.find_patch(module + ".weight")) {
+    return patched(*patch, weight, strength, rule);
+  }
+  return AdaptedWeight(adapter.file, module, weight).merged(strength, rule);
+}
+
+bool changes_weight(const AdapterContents& adapter, const std::string& module) {
+  return adapter.file.modules.contains(module) || adapter.find_patch(module + ".weight");
+}
+
 }  // namespace dorabooth

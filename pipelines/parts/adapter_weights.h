@@ -3,12 +3,12 @@
 
 #include <memory>
 
-#include "src/adapter/adapter_file.h"
+#include "src/adapter/adapter_contents.h"
 #include "src/model/checkpoint.h"
 
 namespace dorabooth {
 
-// The base's weight [out, in] of a module ("unet.….to_q"), fp32 on the CPU.
+// The base's weight of a module ("unet.….to_q"), fp32 on the CPU.
 at::Tensor base_weight(const Checkpoint& base, const std::string& module);
 
 // One module of an adapter over its weight.
@@ -24,5 +24,12 @@ class AdaptedWeight {
   std::shared_ptr<nn::Linear> layer_;
   AdapterSet set_;
 };
+
+// What an adapter makes of the weight of a module that it changes.
+at::Tensor changed_weight(const AdapterContents& adapter, const std::string& module,
+                          const at::Tensor& weight, double strength = 1.0,
+                          StrengthRule rule = StrengthRule::kPeft);
+// Whether it changes that weight.
+bool changes_weight(const AdapterContents& adapter, const std::string& module);
 
 }  // namespace dorabooth

@@ -23,4 +23,16 @@ LinearLayers checkpoint_layers(const Checkpoint& checkpoint,
   return layers;
 }
 
+ParameterShapes checkpoint_shapes(const Checkpoint& checkpoint) {
+  ParameterShapes shapes;
+  for (const Component component :
+       {Component::kUNet, Component::kTextEncoder, Component::kTextEncoder2}) {
+    if (!checkpoint.has(component)) continue;
+    for (const StoredTensor& stored : checkpoint.stored(component)) {
+      shapes[concat(component_name(component), ".", stored.name)] = stored.shape;
+    }
+  }
+  return shapes;
+}
+
 }  // namespace dorabooth

@@ -89,6 +89,7 @@ SdxlBundle EmbeddingStack::with_tokens(const SdxlBundle& bundle) const {
 
 void EmbeddingStack::warn_of_unused(const std::vector<std::string>& texts, const Log& log) const {
   for (const LoadedEmbedding& one : embeddings_) {
+    if (one.argument.bundled) continue;
     const bool used = std::any_of(one.tokens.begin(), one.tokens.end(), [&](const NewToken& token) {
       return any_holds(texts, token.text);
     });

@@ -33,7 +33,7 @@ class EmbeddingStack {
   // In the text encoders while the result lives.
   TokenEmbeddingScope attach(const SdxlBundle& bundle) const { return rows_.attach(bundle); }
 
-  // A warning for every file of which no text holds a token.
+  // A warning for every file of which no text holds a token; not for those that an adapter brings.
   void warn_of_unused(const std::vector<std::string>& texts, const Log& log) const;
   // A warning for every adapter that was trained with embeddings which are not loaded though a text
   // holds one of their tokens.

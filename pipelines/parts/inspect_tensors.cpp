@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 
+#include "src/adapter/bundled_embedding.h"
 #include "src/base/error.h"
 #include "src/ops/tensor_bytes.h"
 
@@ -36,6 +37,7 @@ constexpr std::array kSuffixes = {
     Suffix{".lora_magnitude_vector", Role::kMagnitude},
     Suffix{".dora_scale", Role::kMagnitude},
     Suffix{".magnitude", Role::kMagnitude},
+    Suffix{".weight_m_wdecomp.weight", Role::kMagnitude},
     Suffix{".alpha", Role::kAlpha},
     Suffix{".hada_w1_a", Role::kUp},
     Suffix{".hada_w1_b", Role::kDown},
@@ -48,6 +50,14 @@ constexpr std::array kSuffixes = {
     Suffix{".lokr_w2_a", Role::kUp},
     Suffix{".lokr_w2_b", Role::kDown},
     Suffix{".lora_mid.weight", Role::kOther},
+    Suffix{".hada_t1", Role::kOther},
+    Suffix{".hada_t2", Role::kOther},
+    Suffix{".lokr_t2", Role::kOther},
+    Suffix{".diff", Role::kOther},
+    Suffix{".diff_b", Role::kOther},
+    Suffix{".w_norm", Role::kOther},
+    Suffix{".b_norm", Role::kOther},
+    Suffix{".set_weight", Role::kOther},
     Suffix{".vera_lambda_d", Role::kOther},
     Suffix{".vera_lambda_b", Role::kOther},
 };
@@ -96,6 +106,10 @@ at::Tensor values(const SafetensorsFile& file, const TensorEntry& entry) {
 }
 
 std::string axis_of(const TensorEntry& magnitude, const Module& module) {
+  const bool is_scale = magnitude.name.ends_with(".dora_scale");
+  if (is_scale && magnitude.shape.size() >= 2 && magnitude.shape[0] * magnitude.shape[1] > 1) {
+    return magnitude.shape[0] == 1 ? "input" : "output";
+  }
   if (!module.up || !module.down || module.down->shape.size() < 2) return "open";
   const int64_t out = module.up->shape[0];
   const int64_t in = module.down->shape[1];
@@ -174,14 +188,21 @@ AdapterSummary summarize_adapter(const SafetensorsFile& file) {
   std::map<std::string, Module> modules;
   summary.kind = "LoRA";
   summary.format = "diffusers";
+  size_t others = 0;  // tensors that are no half of a pair
   for (const TensorEntry& entry : file.entries()) {
     if (entry.name == "base_model.vera_A" || entry.name == "base_model.vera_B") continue;
-    const Suffix* suffix = suffix_of(entry.name);
-    if (!suffix) {
-      summary.problems.push_back("unknown key " + entry.name);
+    if (const auto bundled = parse_bundled_key(entry.name)) {
+      summary.placeholders.insert(bundled->placeholder);
       continue;
     }
+    const Suffix* suffix = suffix_of(entry.name);
+    if (!suffix) {
+      summary.unknown_keys.push_back(entry.name);
+      continue;
+    }
+    others += suffix->role == Role::kOther;
     if (entry.name.starts_with("base_model.model.")) summary.format = "peft";
+    if (entry.name.starts_with("diffusion_model.")) summary.format = "comfyui";
     if (entry.name.starts_with("lora_") || entry.name.starts_with("lycoris_"))
       summary.format = "kohya";
     if (entry.name.find(".hada_") != std::string::npos) summary.kind = "LoHa";
@@ -211,9 +232,13 @@ AdapterSummary summarize_adapter(const SafetensorsFile& file) {
   const auto with_magnitude = std::ranges::count_if(
       modules, [](const auto& item) { return item.second.magnitude != nullptr; });
   if (with_magnitude > 0 && summary.kind == "LoRA") summary.kind = "DoRA";
+  if (summary.kind == "LoRA" && others > 0 && summary.ranks.empty() &&
+      std::ranges::none_of(modules, [](const auto& item) { return item.second.down; })) {
+    summary.kind = "weight differences";
+  }
   for (const auto& [name, module] : modules) {
     describe(file, name, module, summary);
-    if (with_magnitude > 0 && !module.magnitude) {
+    if (with_magnitude > 0 && !module.magnitude && !module.other) {
       summary.problems.push_back(name + ": no magnitude, though other modules have one");
     }
   }

@@ -18,13 +18,15 @@ std::vector<std::string> not_finite(const SafetensorsFile& file);
 
 // An adapter file by its key suffixes alone.
 struct AdapterSummary {
-  std::string format;  // "diffusers", "peft", "kohya"
-  std::string kind;    // "LoRA", "DoRA", "LoHa", "LoKr", "VeRA"
+  std::string format;  // "diffusers", "peft", "kohya", "comfyui"
+  std::string kind;    // "LoRA", "DoRA", "LoHa", "LoKr", "VeRA", "weight differences"
   std::map<std::string, size_t> modules_by_component;
   std::set<int64_t> ranks;
-  std::set<std::string> alphas;   // as texts; "none" where a module has none
-  std::set<std::string> targets;  // last parts of the module names
-  std::string magnitude_axis;     // "output", "input", "open", "" without magnitudes
+  std::set<std::string> alphas;        // as texts; "none" where a module has none
+  std::set<std::string> targets;       // last parts of the module names
+  std::string magnitude_axis;          // "output", "input", "open", "" without magnitudes
+  std::set<std::string> placeholders;  // of bundled embeddings
+  std::vector<std::string> unknown_keys;
   std::vector<std::string> problems;
 };
 

@@ -69,7 +69,7 @@ std::optional<int> merged_picture_difference(const MergeRequest& request, const 
     for (const std::string& text : request.adapter_path) {
       arguments.push_back(parse_adapter_argument(text));
     }
-    AdapterStack stack(arguments, parse_strength_rule(request.strength_rule), bundle);
+    AdapterStack stack(arguments, parse_strength_rule(request.strength_rule), bundle, request);
     const auto scopes = stack.attach();
     adapted = draw(bundle, log, stop);
   }

@@ -7,6 +7,7 @@
 #include <set>
 #include <span>
 
+#include "pipelines/parts/adapter_reading.h"
 #include "pipelines/parts/checkpoint_layers.h"
 #include "pipelines/parts/merged_difference.h"
 #include "src/base/error.h"
@@ -29,68 +30,130 @@ at::Tensor probe_input(const std::string& module, int64_t in_features) {
   return x;
 }
 
+constexpr std::string_view kWeight = ".weight";
+
+// What a report calls the change of a parameter.
+std::string noted_name(const std::string& parameter) {
+  return parameter.ends_with(kWeight) ? parameter.substr(0, parameter.size() - kWeight.size())
+                                      : parameter;
+}
+
 double largest(const at::Tensor& tensor) { return tensor.abs().max().item<double>(); }
 
 }  // namespace
 
 MergeSource::MergeSource(const Checkpoint& checkpoint,
-                         const std::vector<std::string>& adapter_paths, StrengthRule rule)
+                         const std::vector<std::string>& adapter_paths, StrengthRule rule,
+                         const ReadingOptions& options, const Log& log)
     : checkpoint_(checkpoint), rule_(rule) {
   const LinearLayers layers = checkpoint_layers(checkpoint, shapes_);
+  const ParameterShapes parameters = checkpoint_shapes(checkpoint);
   for (const std::string& text : adapter_paths) {
     const AdapterArgument argument = parse_adapter_argument(text);
-    AdapterFile file = read_adapter_file(argument.path, layers);
-    const std::string sha256 = sha256_of_file(file.path);
-    given_.push_back({argument, std::move(file), sha256});
+    AdapterContents contents = read_adapter_contents(argument.path, layers, parameters, options);
+    warn_of_ignored_keys(contents, log);
+    if (!contents.embeddings.empty()) {
+      log.warning(concat(contents.file.path.string(), ": ", contents.embeddings.begin()->first,
+                         " is an embedding, which a merged model has no place for: give the file "
+                         "to --embedding when you sample"));
+    }
+    const std::string sha256 = sha256_of_file(contents.file.path);
+    given_.push_back({argument, std::move(contents), sha256});
   }
 }
 
 std::vector<std::string> MergeSource::modules() const {
   std::set<std::string> names;
   for (const Given& given : given_) {
-    for (const auto& [module, tensors] : given.file.modules) names.insert(module);
+    for (const auto& [module, tensors] : given.contents.file.modules) names.insert(module);
+    for (const WeightPatch& patch : given.contents.patches) {
+      names.insert(noted_name(patch.parameter));
+    }
   }
   return {names.begin(), names.end()};
+}
+
+std::vector<std::string> MergeSource::ignored_keys() const {
+  std::vector<std::string> keys;
+  for (const Given& given : given_) {
+    const auto& own = given.contents.ignored_keys;
+    keys.insert(keys.end(), own.begin(), own.end());
+  }
+  return keys;
 }
 
 nlohmann::json MergeSource::receipt() const {
   nlohmann::json list = nlohmann::json::array();
   for (const Given& given : given_) {
-    list.push_back({{"path", given.file.path.string()},
+    list.push_back({{"path", given.contents.file.path.string()},
                     {"sha256", given.sha256},
-                    {"kind", given.file.spec.kind},
+                    {"kind", given.contents.kinds()},
                     {"strength", given.argument.strength}});
+    if (!given.contents.ignored_keys.empty()) {
+      list.back()["ignored_keys"] = given.contents.ignored_keys;
+    }
   }
   return list;
 }
 
 at::Tensor MergeSource::tensor(Component component, const std::string& name, at::ScalarType dtype,
                                std::vector<MergedLayer>& layers) const {
-  const std::string suffix = ".weight";
   const Weights& weights = checkpoint_.weights(component);
-  if (name.ends_with(suffix)) {
-    const std::string module =
-        concat(component_name(component), ".", name.substr(0, name.size() - suffix.size()));
-    for (const Given& given : given_) {
-      if (!given.file.modules.contains(module)) continue;
-      layers.push_back({});
-      layers.back().module = module;
-      return merged(module, weights.copy(name, at::kFloat, at::kCPU), dtype, layers.back());
-    }
-  }
-  return {};
+  const std::string parameter = concat(component_name(component), ".", name);
+  const std::string module = noted_name(parameter);
+  const bool adapted = parameter != module && std::ranges::any_of(given_, [&](const Given& given) {
+                         return given.contents.file.modules.contains(module);
+                       });
+  const bool is_patched = std::ranges::any_of(
+      given_, [&](const Given& given) { return given.contents.find_patch(parameter); });
+  if (!adapted && !is_patched) return {};
+  layers.push_back({});
+  layers.back().module = module;
+  const at::Tensor base = weights.copy(name, at::kFloat, at::kCPU);
+  const at::Tensor weight = with_patches(parameter, base);
+  return adapted ? merged(module, base, weight, dtype, layers.back())
+                 : stored_patched(base, weight, dtype, layers.back());
 }
 
-at::Tensor MergeSource::merged(const std::string& module, const at::Tensor& weight,
-                               at::ScalarType dtype, MergedLayer& note) const {
+// Differences from the base add up, as in PatchScope; one patch stays unrounded.
+at::Tensor MergeSource::with_patches(const std::string& parameter, const at::Tensor& weight) const {
+  at::Tensor result = weight;
+  for (const Given& given : given_) {
+    for (const WeightPatch& patch : given.contents.patches) {
+      if (patch.parameter != parameter) continue;
+      const at::Tensor one = patched(patch, weight, given.argument.strength, rule_);
+      result = result.is_same(weight) ? one : result + (one - weight);
+    }
+  }
+  return result;
+}
+
+at::Tensor MergeSource::stored_patched(const at::Tensor& base, const at::Tensor& patched,
+                                       at::ScalarType dtype, MergedLayer& note) const {
+  const at::Tensor stored = patched.to(dtype);
+  const at::Tensor again = stored.to(at::kFloat);
+  const double scale = largest(patched);
+  note.largest_change = largest(patched - base);
+  note.rounding = scale > 0 ? largest(again - patched) / scale : 0.0;
+  const at::Tensor rows = patched.reshape({patched.size(0), -1});
+  const at::Tensor x = probe_input(note.module, rows.size(1));
+  const at::Tensor want = x.matmul(rows.t());
+  const at::Tensor product = x.matmul(again.reshape(rows.sizes()).t());
+  note.forward_error = largest(product - want) / std::max(largest(want), 1e-30);
+  return stored;
+}
+
+at::Tensor MergeSource::merged(const std::string& module, const at::Tensor& base_weight,
+                               const at::Tensor& weight, at::ScalarType dtype,
+                               MergedLayer& note) const {
   at::NoGradGuard no_grad;
   nn::Linear layer(weight.size(1), weight.size(0), false, at::TensorOptions());
   layer.assign("weight", weight);
   std::vector<AdapterSet> sets;
   for (const Given& given : given_) {
-    const auto found = given.file.modules.find(module);
-    if (found == given.file.modules.end()) continue;
-    sets.push_back(AdapterSet::from_tensors(given.file.spec, {{module, &layer}}, {*found},
+    const auto found = given.contents.file.modules.find(module);
+    if (found == given.contents.file.modules.end()) continue;
+    sets.push_back(AdapterSet::from_tensors(given.contents.file.spec, {{module, &layer}}, {*found},
                                             adapter_core(at::kCPU)));
     sets.back().set_strength(given.argument.strength, rule_);
   }
@@ -107,8 +170,8 @@ at::Tensor MergeSource::merged(const std::string& module, const at::Tensor& weig
       block = block + (sets[i].find(module)->merged_rows(*layer.weight(), first, last) - base);
     }
     const at::Tensor stored = result.slice(0, first, last).copy_(block).to(at::kFloat);
-    difference.add(base.const_data_ptr<float>(), block.const_data_ptr<float>(),
-                   stored.const_data_ptr<float>(), block.numel());
+    difference.add(base_weight.slice(0, first, last).const_data_ptr<float>(),
+                   block.const_data_ptr<float>(), stored.const_data_ptr<float>(), block.numel());
     product.slice(1, first, last).copy_(dense_product(x, stored));
   }
   std::vector<AttachScope> scopes;

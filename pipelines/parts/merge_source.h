@@ -9,35 +9,42 @@
 
 #include "pipelines/adapter_argument.h"
 #include "pipelines/merge.h"
-#include "src/adapter/adapter_file.h"
+#include "src/adapter/adapter_contents.h"
 #include "src/model/checkpoint.h"
 
 namespace dorabooth {
 
 class MergeSource {
  public:
-  // Reads the adapters whole (they are small) and of the base only what shapes tell.
+  // Reads the adapters whole (they are small) and of the base only what shapes tell. `log` is told
+  // of what is left out of them.
   MergeSource(const Checkpoint& checkpoint, const std::vector<std::string>& adapter_paths,
-              StrengthRule rule);
+              StrengthRule rule, const ReadingOptions& options, const Log& log);
 
   // The tensor in `dtype` merged, and its layer noted in `layers`, if an adapter holds its module;
   // else nothing.
   at::Tensor tensor(Component component, const std::string& name, at::ScalarType dtype,
                     std::vector<MergedLayer>& layers) const;
 
-  // Modules that the adapters change, by full name.
+  // What the adapters change: modules by full name, of biases "<module>.bias".
   std::vector<std::string> modules() const;
+  std::vector<std::string> ignored_keys() const;
   // path, strength and SHA-256 of every adapter file, for the receipt (a JSON list).
   nlohmann::json receipt() const;
 
  private:
   struct Given {
     AdapterArgument argument;
-    AdapterFile file;
+    AdapterContents contents;
     std::string sha256;
   };
-  at::Tensor merged(const std::string& module, const at::Tensor& weight, at::ScalarType dtype,
-                    MergedLayer& note) const;
+  // With all patches of a parameter over its numbers; `weight` itself where there are none.
+  at::Tensor with_patches(const std::string& parameter, const at::Tensor& weight) const;
+  at::Tensor stored_patched(const at::Tensor& base, const at::Tensor& patched, at::ScalarType dtype,
+                            MergedLayer& note) const;
+  // `weight` is the patched one, `base` the base's.
+  at::Tensor merged(const std::string& module, const at::Tensor& base, const at::Tensor& weight,
+                    at::ScalarType dtype, MergedLayer& note) const;
 
   const Checkpoint& checkpoint_;
   StrengthRule rule_;

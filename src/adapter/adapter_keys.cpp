@@ -15,6 +15,7 @@ namespace dorabooth {
 namespace {
 
 constexpr std::string_view kPeftPrefix = "base_model.model.";
+constexpr std::string_view kComfyUiPrefix = "diffusion_model.";
 // In the table of flattened names: two modules share this one.
 constexpr size_t kAmbiguous = static_cast<size_t>(-1);
 
@@ -23,8 +24,9 @@ struct Suffix {
   AdapterRole role;
 };
 
-// "_lora.…" is diffusers' oldest spelling: "….attn1.processor.to_q_lora.down.weight".
-constexpr std::array<Suffix, 15> kSuffixes = {
+// "_lora.…" is diffusers' oldest spelling: "….attn1.processor.to_q_lora.down.weight";
+// "weight_m_wdecomp" that of DoRA's authors. Of a role's endings kohya's stands last.
+constexpr std::array<Suffix, 35> kSuffixes = {
     {{".lora_A.weight", AdapterRole::kA},
      {".lora_B.weight", AdapterRole::kB},
      {".lora.down.weight", AdapterRole::kA},
@@ -38,8 +40,28 @@ constexpr std::array<Suffix, 15> kSuffixes = {
      {".lora_magnitude_vector", AdapterRole::kMagnitudeVector},
      {".lora_magnitude_vector.weight", AdapterRole::kMagnitudeVector},
      {".magnitude", AdapterRole::kMagnitudeVector},
+     {".weight_m_wdecomp.weight", AdapterRole::kMagnitudeVector},
      {".dora_scale", AdapterRole::kDoraScale},
-     {".alpha", AdapterRole::kAlpha}}};
+     {".alpha", AdapterRole::kAlpha},
+     {".lora_mid.weight", AdapterRole::kMid},
+     {".hada_w1_a", AdapterRole::kHadaW1A},
+     {".hada_w1_b", AdapterRole::kHadaW1B},
+     {".hada_w2_a", AdapterRole::kHadaW2A},
+     {".hada_w2_b", AdapterRole::kHadaW2B},
+     {".hada_t1", AdapterRole::kHadaT1},
+     {".hada_t2", AdapterRole::kHadaT2},
+     {".lokr_w1", AdapterRole::kLokrW1},
+     {".lokr_w1_a", AdapterRole::kLokrW1A},
+     {".lokr_w1_b", AdapterRole::kLokrW1B},
+     {".lokr_w2", AdapterRole::kLokrW2},
+     {".lokr_w2_a", AdapterRole::kLokrW2A},
+     {".lokr_w2_b", AdapterRole::kLokrW2B},
+     {".lokr_t2", AdapterRole::kLokrT2},
+     {".diff", AdapterRole::kDifference},
+     {".diff_b", AdapterRole::kBiasDifference},
+     {".w_norm", AdapterRole::kNormDifference},
+     {".b_norm", AdapterRole::kNormBiasDifference},
+     {".set_weight", AdapterRole::kReplacement}}};
 
 const Suffix* suffix_of(const std::string& key) {
   for (const Suffix& suffix : kSuffixes) {
@@ -54,24 +76,22 @@ std::string foreign_kind(const std::string& key) {
     std::string_view text;
     std::string_view kind;
   };
-  constexpr std::array<Foreign, 8> kPrefixes = {
+  constexpr std::array<Foreign, 7> kPrefixes = {
       {{"transformer.", "an adapter of a transformer model such as SD 3 or Flux"},
        {"lora_transformer_", "an adapter of a transformer model such as SD 3 or Flux"},
        {"lora_unet_double_blocks", "a Flux adapter"},
        {"lora_unet_single_blocks", "a Flux adapter"},
        {"lora_unet_joint_blocks", "an SD 3 adapter"},
        {"lora_te3_", "an SD 3 adapter"},
-       {"lora_te_", "an SD 1 or SD 2 adapter"},
-       {"bundle_emb.", "an embedding bundled with an adapter, which is not read"}}};
-  constexpr std::array<Foreign, 9> kAlgebras = {{{".hada_", "LoHa"},
-                                                 {".lokr_", "LoKr"},
-                                                 {".oft_", "OFT"},
-                                                 {".lora_mid.", "LoRA in Tucker form"},
-                                                 {".diff", "a full difference of weights"},
-                                                 {".w_norm", "a difference of norm weights"},
-                                                 {".b_norm", "a difference of norm biases"},
+       {"lora_te_", "an SD 1 or SD 2 adapter"}}};
+  constexpr std::array<Foreign, 8> kAlgebras = {{{".oft_", "OFT"},
+                                                 {".boft_", "BOFT"},
                                                  {".a1.weight", "GLoRA"},
-                                                 {".on_input", "IA3"}}};
+                                                 {".a2.weight", "GLoRA"},
+                                                 {".b1.weight", "GLoRA"},
+                                                 {".b2.weight", "GLoRA"},
+                                                 {".on_input", "IA3"},
+                                                 {".reshape_weight", "a weight of another shape"}}};
   for (const Foreign& foreign : kPrefixes) {
     if (key.starts_with(foreign.text)) return std::string(foreign.kind);
   }
@@ -110,8 +130,20 @@ std::vector<std::string> kohya_names(const std::string& module) {
   return {prefix + flattened(path), prefix + flattened(without_text_model(path))};
 }
 
+// "diffusion_model." and the SGM path; nothing for a module outside the UNet.
+std::optional<std::string> comfyui_name(const std::string& module) {
+  if (component_of(module) != "unet") return std::nullopt;
+  const auto sgm = sgm_unet_path(path_in_component(module));
+  if (!sgm) return std::nullopt;
+  return std::string(kComfyUiPrefix) + *sgm;
+}
+
 std::vector<std::string> spellings(const std::string& module, AdapterLayout layout) {
   if (layout == AdapterLayout::kKohya) return kohya_names(module);
+  if (layout == AdapterLayout::kComfyUi) {
+    const auto name = comfyui_name(module);
+    return name ? std::vector<std::string>{*name} : std::vector<std::string>();
+  }
   if (layout == AdapterLayout::kPeft) return {std::string(kPeftPrefix) + path_in_component(module)};
   return {module};
 }
@@ -128,9 +160,19 @@ const char* layout_name(AdapterLayout layout) {
       return "diffusers";
     case AdapterLayout::kPeft:
       return "peft";
+    case AdapterLayout::kComfyUi:
+      return "comfyui";
     default:
       return "kohya";
   }
+}
+
+std::string kohya_ending(AdapterRole role) {
+  std::string ending;
+  for (const Suffix& suffix : kSuffixes) {
+    if (suffix.role == role) ending = suffix.text.substr(1);
+  }
+  return ending;
 }
 
 std::string component_of(const std::string& module) { return module.substr(0, module.find('.')); }
@@ -155,6 +197,7 @@ AdapterKeys::AdapterKeys(std::vector<std::string> modules) : modules_(std::move(
       const auto [place, is_new] = by_kohya_name_.emplace(name, i);
       if (!is_new && place->second != i) place->second = kAmbiguous;
     }
+    if (const auto name = comfyui_name(modules_[i])) by_comfyui_name_.emplace(*name, i);
     const std::string component = component_of(modules_[i]);
     if (std::find(components_.begin(), components_.end(), component) == components_.end()) {
       components_.push_back(component);
@@ -164,6 +207,7 @@ AdapterKeys::AdapterKeys(std::vector<std::string> modules) : modules_(std::move(
 
 AdapterLayout AdapterKeys::layout_of(const std::string& key) {
   if (key.starts_with(kPeftPrefix)) return AdapterLayout::kPeft;
+  if (key.starts_with(kComfyUiPrefix)) return AdapterLayout::kComfyUi;
   for (const char* prefix : {"lora_unet_", "lora_te1_", "lora_te2_", "lycoris_"}) {
     if (key.starts_with(prefix)) return AdapterLayout::kKohya;
   }
@@ -213,6 +257,9 @@ std::optional<AdapterKey> AdapterKeys::find(const std::string& key,
       fail(quoted_name(key), " stands for two modules of this base");
     }
     if (found != by_kohya_name_.end()) module = modules_[found->second];
+  } else if (layout == AdapterLayout::kComfyUi) {
+    const auto found = by_comfyui_name_.find(stem);
+    if (found != by_comfyui_name_.end()) module = modules_[found->second];
   } else if (layout == AdapterLayout::kPeft) {
     module = find_module(component + "." + stem.substr(kPeftPrefix.size()));
   } else {

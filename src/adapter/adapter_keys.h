@@ -1,6 +1,7 @@
-// The key grammar of adapter files: which module and which tensor a key of diffusers, PEFT or kohya
-// names. Kohya's flattened names are decoded through a table made from the base's module names: the
-// flattening is not injective, so underscores are never replaced. Torch-free.
+// The key grammar of adapter files: which module and which tensor a key of diffusers, PEFT, kohya,
+// LyCORIS or ComfyUI names. Kohya's flattened names are decoded through a table made from the
+// base's module names: the flattening is not injective, so underscores are never replaced.
+// Torch-free.
 #pragma once
 
 #include <optional>
@@ -10,11 +11,42 @@
 
 namespace dorabooth {
 
-enum class AdapterLayout { kDiffusers, kPeft, kKohya };
-const char* layout_name(AdapterLayout layout);  // "diffusers", "peft", "kohya"
+// kComfyUi: "diffusion_model." before the UNet's SGM path.
+enum class AdapterLayout { kDiffusers, kPeft, kKohya, kComfyUi };
+const char* layout_name(AdapterLayout layout);  // "diffusers", "peft", "kohya", "comfyui"
 
-// Both of the last but one are DoRA's m; the spelling matters where the shape leaves the axis open.
-enum class AdapterRole { kA, kB, kMagnitudeVector, kDoraScale, kAlpha };
+// kMagnitudeVector and kDoraScale are both DoRA's m; the spelling matters where the shape leaves
+// the axis open.
+enum class AdapterRole {
+  kA,
+  kB,
+  kMagnitudeVector,
+  kDoraScale,
+  kAlpha,
+  // What is more than a pair of factors of a matrix: LoCon's middle factor in Tucker form, LoHa,
+  // LoKr, whole differences of weight and bias, the same of norms, a weight in place of the base's.
+  kMid,
+  kHadaW1A,
+  kHadaW1B,
+  kHadaW2A,
+  kHadaW2B,
+  kHadaT1,
+  kHadaT2,
+  kLokrW1,
+  kLokrW1A,
+  kLokrW1B,
+  kLokrW2,
+  kLokrW2A,
+  kLokrW2B,
+  kLokrT2,
+  kDifference,
+  kBiasDifference,
+  kNormDifference,
+  kNormBiasDifference,
+  kReplacement
+};
+// The ending that kohya's and LyCORIS' files give the role: "lora_down.weight", "hada_w1_a".
+std::string kohya_ending(AdapterRole role);
 
 struct AdapterKey {
   AdapterLayout layout = AdapterLayout::kDiffusers;
@@ -24,7 +56,7 @@ struct AdapterKey {
 
 class AdapterKeys {
  public:
-  // `modules` are the full names of the base's adaptable layers.
+  // `modules` are the full names of the base's layers that a file may name.
   explicit AdapterKeys(std::vector<std::string> modules);
 
   static AdapterLayout layout_of(const std::string& key);
@@ -47,6 +79,7 @@ class AdapterKeys {
   std::vector<std::string> components_;
   std::unordered_map<std::string, size_t> by_name_;
   std::unordered_map<std::string, size_t> by_kohya_name_;
+  std::unordered_map<std::string, size_t> by_comfyui_name_;
 };
 
 // The component's name in front of the first dot, and the path behind it.

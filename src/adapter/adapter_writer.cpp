@@ -2,10 +2,11 @@
 // metadata give the same bytes.
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <limits>
 #include <nlohmann/json.hpp>
 
-#include "src/adapter/adapter_file.h"
+#include "src/adapter/adapter_contents.h"
 #include "src/adapter/adapter_header.h"
 #include "src/adapter/adapter_keys.h"
 #include "src/adapter/tensor_facts.h"
@@ -28,13 +29,17 @@ void require_modules(const fs::path& path, const Modules& modules) {
 }
 
 // wd_on_output is the one place where a reader can learn the axis of square layers.
-void add_kohya_metadata(const AdapterSpec& spec, Metadata& metadata) {
-  const bool is_dora = spec.kind == "dora";
-  metadata.emplace("ss_network_module", is_dora ? "lycoris.kohya" : "networks.lora");
+void add_kohya_metadata(const AdapterSpec& spec, const std::vector<WeightPatch>& patches,
+                        Metadata& metadata) {
+  const auto decomposed = std::ranges::find_if(
+      patches, [](const WeightPatch& patch) { return patch.magnitude.defined(); });
+  const bool is_dora = spec.kind == "dora" || decomposed != patches.end();
+  const bool is_plain = !is_dora && patches.empty();
+  metadata.emplace("ss_network_module", is_plain ? "networks.lora" : "lycoris.kohya");
   metadata.emplace("ss_network_dim", concat(spec.rank));
   metadata.emplace("ss_network_alpha", concat(spec.alpha.value_or(static_cast<double>(spec.rank))));
   if (!is_dora) return;
-  const bool output = spec.norm_axis == "output";
+  const bool output = spec.kind == "dora" ? spec.norm_axis == "output" : !decomposed->input_axis;
   metadata.emplace("ss_network_args", nlohmann::json{{"algo", "lora"},
                                                      {"dora_wd", "True"},
                                                      {"wd_on_output", output ? "True" : "False"}}
@@ -90,13 +95,15 @@ namespace {
 struct KohyaForm {
   BlockNames names = BlockNames::kSgm;
   const std::map<std::string, RowNorms>* norms = nullptr;  // dora_scale by ComfyUI's rule
+  std::vector<WeightPatch> patches = {};
+  std::map<std::string, at::Tensor> embeddings = {};  // by key
 };
 
 // m as a column or a row, or what stands for it under ComfyUI's rule. In ComfyUI the norm of W gets
 // fp32's epsilon.
-at::Tensor dora_scale(const std::string& module, const at::Tensor& m, const AdapterSpec& spec,
+at::Tensor dora_scale(const std::string& module, const at::Tensor& m, bool input_axis,
                       const KohyaForm& form) {
-  if (spec.norm_axis != "output") return m.unsqueeze(0);
+  if (input_axis) return m.unsqueeze(0);
   if (!form.norms) return m.unsqueeze(1);
   const RowNorms& norms = form.norms->at(module);
   const double epsilon = std::numeric_limits<float>::epsilon();
@@ -108,9 +115,25 @@ at::Tensor dora_scale(const std::string& module, const at::Tensor& m, const Adap
   return checked_numbers(module + ".m", at::where(usable, m * ratio, m)).unsqueeze(1);
 }
 
+// A patch's tensors under `stem`, as kohya's and LyCORIS' files have them.
+void add_patch(const std::string& stem, const WeightPatch& patch, const KohyaForm& form,
+               std::map<std::string, at::Tensor>& tensors) {
+  for (const auto& [role, factor] : patch.factors) {
+    tensors[stem + "." + kohya_ending(role)] = checked_numbers(patch.parameter, factor);
+  }
+  if (const auto rank = patch.rank()) {
+    tensors[stem + ".alpha"] =
+        at::scalar_tensor(patch.scale * static_cast<double>(*rank), at::kFloat);
+  }
+  if (!patch.magnitude.defined()) return;
+  at::Tensor scale = dora_scale(patch.module, patch.magnitude, patch.input_axis, form);
+  for (size_t axis = 2; axis < patch.shape.size(); ++axis) scale = scale.unsqueeze(-1);
+  tensors[stem + ".dora_scale"] = scale;
+}
+
 void write_kohya(const fs::path& path, const AdapterSpec& given, const Modules& modules,
                  const Metadata& extra_metadata, const KohyaForm& form) {
-  require_modules(path, modules);
+  if (form.patches.empty()) require_modules(path, modules);
   const AdapterSpec spec = spec_with_scales(given, modules);
   std::map<std::string, at::Tensor> tensors;
   for (const auto& [module, given_tensors] : modules) {
@@ -123,14 +146,22 @@ void write_kohya(const fs::path& path, const AdapterSpec& given, const Modules& 
     tensors[stem + ".alpha"] = at::scalar_tensor(alpha, at::kFloat);
     if (!own.m.defined()) continue;
     const at::Tensor m = checked_numbers(module + ".m", own.m);
-    tensors[stem + ".dora_scale"] = dora_scale(module, m, spec, form);
+    tensors[stem + ".dora_scale"] = dora_scale(module, m, spec.norm_axis != "output", form);
   }
+  for (const WeightPatch& patch : form.patches) {
+    add_patch(kohya_module_name(patch.module, form.names == BlockNames::kSgm), patch, form,
+              tensors);
+  }
+  for (const auto& [key, rows] : form.embeddings) tensors[key] = checked_numbers(key, rows);
   Metadata metadata = with_common_metadata(spec, extra_metadata,
                                            "https://github.com/Stability-AI/generative-models");
-  add_kohya_metadata(spec, metadata);
-  if (form.norms && spec.kind == "dora" && spec.norm_axis == "output") {
+  add_kohya_metadata(spec, form.patches, metadata);
+  const bool by_rows = std::ranges::any_of(form.patches, [](const WeightPatch& patch) {
+    return patch.magnitude.defined() && !patch.input_axis;
+  });
+  if (form.norms && (by_rows || (spec.kind == "dora" && spec.norm_axis == "output"))) {
     metadata[kDoraScaleRuleKey] = "ComfyUI: m·(‖W‖ + eps)/‖W + s·B·A‖";
-  } else {
+  } else if (!modules.empty()) {
     metadata[kSpecKey] = spec_entry_text({spec, /*scale_in_b=*/false});
   }
   write_adapter_tensors(path, tensors, metadata);
@@ -140,13 +171,22 @@ void write_kohya(const fs::path& path, const AdapterSpec& given, const Modules& 
 
 void write_kohya_adapter(const fs::path& path, const AdapterSpec& spec, const Modules& modules,
                          const Metadata& extra_metadata, BlockNames names) {
-  write_kohya(path, spec, modules, extra_metadata, {names, nullptr});
+  write_kohya(path, spec, modules, extra_metadata, {names, nullptr, {}, {}});
 }
 
 void write_comfyui_adapter(const fs::path& path, const AdapterSpec& spec, const Modules& modules,
                            const std::map<std::string, RowNorms>& norms,
                            const Metadata& extra_metadata) {
-  write_kohya(path, spec, modules, extra_metadata, {BlockNames::kSgm, &norms});
+  write_kohya(path, spec, modules, extra_metadata, {BlockNames::kSgm, &norms, {}, {}});
+}
+
+void write_kohya_contents(const fs::path& path, const AdapterContents& contents,
+                          const std::map<std::string, RowNorms>* norms,
+                          const Metadata& extra_metadata, BlockNames names) {
+  Metadata metadata = extra_metadata;
+  if (!contents.patches.empty()) metadata.emplace("modelspec.title", contents.kinds());
+  write_kohya(path, contents.file.spec, contents.file.modules, metadata,
+              {names, norms, contents.patches, contents.embeddings});
 }
 
 void write_adapter_file(const fs::path& path, const AdapterSpec& spec, const Modules& modules,

@@ -65,9 +65,11 @@ bool AxisDecision::is_input(const std::map<std::string, std::string>& metadata) 
   if (!input_key_.empty()) return true;
   if (!output_key_.empty() || open_dora_scale_.empty()) return false;
   if (const auto stated = stated_input_axis(metadata)) return *stated;
-  fail(quoted_name(open_dora_scale_),
-       " fits both axes of its square layer, and nothing else in the file decides: state it as "
-       "\"wd_on_output\" in the header's ss_network_args");
+  if (asked_) return *asked_ == "input";
+  fail(
+      quoted_name(open_dora_scale_),
+      " fits both axes of its square layer, and nothing else in the file decides: give --dora_axis "
+      "output or input, or state it as \"wd_on_output\" in the header's ss_network_args");
 }
 
 }  // namespace dorabooth

@@ -6,6 +6,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "src/adapter/adapter_keys.h"
@@ -23,13 +24,17 @@ AxisEvidence axis_evidence(const std::string& key, AdapterRole role,
 
 // All modules of a file share one axis: the agreeing evidence of all tensors, a contradiction is an
 // error. Where no tensor decides, PEFT's spelling means output, and a bare dora_scale is looked up
-// in ss_network_args' wd_on_output; without that it is an error.
+// in ss_network_args' wd_on_output, then in what was asked for ("output", "input"); without either
+// it is an error.
 class AxisDecision {
  public:
+  explicit AxisDecision(std::optional<std::string> asked = std::nullopt)
+      : asked_(std::move(asked)) {}
   void add(const std::string& key, AdapterRole role, AxisEvidence evidence);
   bool is_input(const std::map<std::string, std::string>& metadata) const;
 
  private:
+  std::optional<std::string> asked_;
   std::string output_key_, input_key_, open_dora_scale_;
 };
 

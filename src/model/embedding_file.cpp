@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "src/adapter/bundled_embedding.h"
 #include "src/base/error.h"
 #include "src/ops/tensor_bytes.h"
 #include "src/tensorfile/safetensors.h"
@@ -35,9 +36,6 @@ std::string what_it_is(const SafetensorsFile& file) {
     return "it holds OneTrainer's output embeddings (clip_l_out, clip_g_out) alone, which this "
            "program does not apply";
   }
-  if (any([](const std::string& name) { return name.starts_with("bundle_emb."); })) {
-    return "it is an adapter with an embedding bundled in it (bundle_emb.…)";
-  }
   if (any([](const std::string& name) { return name.find("lora") != std::string::npos; })) {
     return "it is an adapter: --adapter_path or --column takes those";
   }
@@ -61,6 +59,37 @@ at::Tensor rows_of(const SafetensorsFile& file, const std::string& name) {
     fail(file.path().string(), ": ", name, " holds values that are not finite");
   }
   return rows;
+}
+
+// The rows of one placeholder after another.
+void read_bundle(const SafetensorsFile& file, EmbeddingFile& result, const Log& log) {
+  std::vector<std::string> placeholders;
+  for (const TensorEntry& entry : file.entries()) {
+    const auto key = parse_bundled_key(entry.name);
+    if (!key) continue;
+    if (key->tensor == "clip_l_out" || key->tensor == "clip_g_out") {
+      log.warning(concat(file.path().string(), ": ", entry.name,
+                         ", an output embedding of OneTrainer's, is left out"));
+    } else if (key->tensor != kNames[0] && key->tensor != kNames[1]) {
+      fail(file.path().string(), ": ", entry.name, ": a bundled embedding of SDXL is ",
+           "bundle_emb.<placeholder>.clip_l and .clip_g");
+    } else if (std::ranges::find(placeholders, key->placeholder) == placeholders.end()) {
+      placeholders.push_back(key->placeholder);
+    }
+  }
+  std::vector<at::Tensor> clip_l, clip_g;
+  for (const std::string& placeholder : placeholders) {
+    const std::string stem = concat("bundle_emb.", placeholder, ".");
+    clip_l.push_back(rows_of(file, stem + kNames[0]));
+    clip_g.push_back(rows_of(file, stem + kNames[1]));
+    const int64_t count = clip_l.back().size(0);
+    if (clip_g.back().size(0) != count) {
+      fail(file.path().string(), ": ", stem, "clip_l has ", count, " rows, clip_g ",
+           clip_g.back().size(0));
+    }
+    result.placeholders.insert(result.placeholders.end(), static_cast<size_t>(count), placeholder);
+  }
+  result.rows = {at::cat(clip_l), at::cat(clip_g)};
 }
 
 // placeholders and words.
@@ -109,6 +138,12 @@ EmbeddingFile read_embedding_file(const fs::path& path, const Log& log) {
   require_safetensors(path);
   const SafetensorsFile file(path);
   EmbeddingFile result;
+  if (std::ranges::any_of(file.entries(), [](const TensorEntry& entry) {
+        return parse_bundled_key(entry.name).has_value();
+      })) {
+    read_bundle(file, result, log);
+    return result;
+  }
   result.rows.clip_l = rows_of(file, kNames[0]);
   result.rows.clip_g = rows_of(file, kNames[1]);
   const int64_t count = result.rows.count();

@@ -24,7 +24,8 @@ struct EmbeddingFile {
   std::vector<NewToken> tokens() const;
 };
 
-// Throws, saying what the file is, for embeddings of other models, adapters and pickles; warns of
+// A file of embeddings, or those that an adapter's file bundles ("bundle_emb.<placeholder>.clip_l"),
+// whose rows it names by their placeholders. Throws, saying what the file is, for embeddings of other models, adapters and pickles; warns of
 // OneTrainer's output embeddings, which are left out.
 EmbeddingFile read_embedding_file(const std::filesystem::path& path, const Log& log);
 

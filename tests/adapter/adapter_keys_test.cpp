@@ -91,8 +91,81 @@ TEST(AdapterKeys, WhatIsNotReadIsCalledByItsName) {
   EXPECT_NE(message("transformer.blocks.0.to_q.lora_A.weight").find("SD 3 or Flux"),
             std::string::npos);
   EXPECT_NE(message("lora_te_text_model_encoder_layers_0.alpha").find("SD 1"), std::string::npos);
-  EXPECT_NE(message("lora_unet_middle_block_1.hada_w1_a").find("LoHa"), std::string::npos);
-  EXPECT_NE(message("lora_unet_middle_block_1.lora_mid.weight").find("Tucker"), std::string::npos);
+  for (const auto& [ending, name] : {std::pair{".oft_blocks", "OFT"},
+                                     {".a1.weight", "GLoRA"},
+                                     {".b2.weight", "GLoRA"},
+                                     {".on_input", "IA3"},
+                                     {".reshape_weight", "another shape"}}) {
+    EXPECT_NE(message("lora_unet_middle_block_1" + std::string(ending)).find(name),
+              std::string::npos)
+        << ending;
+  }
+}
+
+TEST(AdapterKeys, EveryTensorOfLycorisAndComfyUiHasItsRole) {
+  const std::string stem = "lora_unet_middle_block_1_transformer_blocks_1_attn1_to_q.";
+  for (const auto& [ending, role] : {std::pair{"lora_mid.weight", AdapterRole::kMid},
+                                     {"hada_w1_a", AdapterRole::kHadaW1A},
+                                     {"hada_w1_b", AdapterRole::kHadaW1B},
+                                     {"hada_w2_a", AdapterRole::kHadaW2A},
+                                     {"hada_w2_b", AdapterRole::kHadaW2B},
+                                     {"hada_t1", AdapterRole::kHadaT1},
+                                     {"hada_t2", AdapterRole::kHadaT2},
+                                     {"lokr_w1", AdapterRole::kLokrW1},
+                                     {"lokr_w1_a", AdapterRole::kLokrW1A},
+                                     {"lokr_w1_b", AdapterRole::kLokrW1B},
+                                     {"lokr_w2", AdapterRole::kLokrW2},
+                                     {"lokr_w2_a", AdapterRole::kLokrW2A},
+                                     {"lokr_w2_b", AdapterRole::kLokrW2B},
+                                     {"lokr_t2", AdapterRole::kLokrT2},
+                                     {"diff", AdapterRole::kDifference},
+                                     {"diff_b", AdapterRole::kBiasDifference},
+                                     {"w_norm", AdapterRole::kNormDifference},
+                                     {"b_norm", AdapterRole::kNormBiasDifference},
+                                     {"set_weight", AdapterRole::kReplacement}}) {
+    expect_key(stem + ending, kUnetQ, role, AdapterLayout::kKohya);
+    EXPECT_EQ(kohya_ending(role), ending);
+  }
+  EXPECT_EQ(kohya_ending(AdapterRole::kA), "lora_down.weight");
+  EXPECT_EQ(kohya_ending(AdapterRole::kB), "lora_up.weight");
+}
+
+TEST(AdapterKeys, ConvolutionsOfResnetsAndSamplersAreReadInBothBlockNames) {
+  const AdapterKeys keys(
+      {"unet.conv_in", "unet.down_blocks.1.resnets.0.conv1", "unet.down_blocks.1.resnets.0.conv2",
+       "unet.down_blocks.1.resnets.0.time_emb_proj", "unet.down_blocks.1.resnets.0.conv_shortcut",
+       "unet.down_blocks.0.downsamplers.0.conv", "unet.up_blocks.0.upsamplers.0.conv",
+       "unet.conv_norm_out", "text_encoder.text_model.final_layer_norm"});
+  for (const auto& [key, module] :
+       {std::pair{"lora_unet_input_blocks_0_0", "unet.conv_in"},
+        {"lora_unet_conv_in", "unet.conv_in"},
+        {"lora_unet_input_blocks_4_0_in_layers_2", "unet.down_blocks.1.resnets.0.conv1"},
+        {"lora_unet_input_blocks_4_0_out_layers_3", "unet.down_blocks.1.resnets.0.conv2"},
+        {"lora_unet_input_blocks_4_0_emb_layers_1", "unet.down_blocks.1.resnets.0.time_emb_proj"},
+        {"lora_unet_input_blocks_4_0_skip_connection",
+         "unet.down_blocks.1.resnets.0.conv_shortcut"},
+        {"lora_unet_input_blocks_3_0_op", "unet.down_blocks.0.downsamplers.0.conv"},
+        {"lora_unet_output_blocks_2_2_conv", "unet.up_blocks.0.upsamplers.0.conv"},
+        {"lycoris_up_blocks_0_upsamplers_0_conv", "unet.up_blocks.0.upsamplers.0.conv"},
+        {"diffusion_model.input_blocks.4.0.in_layers.2", "unet.down_blocks.1.resnets.0.conv1"},
+        {"lora_unet_out_0", "unet.conv_norm_out"},
+        {"lora_te1_text_model_final_layer_norm", "text_encoder.text_model.final_layer_norm"}}) {
+    EXPECT_EQ(keys.parse(key + std::string(".diff")).module, module) << key;
+  }
+}
+
+TEST(AdapterKeys, ComfyUisBarePathAndTheAuthorsMagnitudeAreRead) {
+  expect_key("diffusion_model.middle_block.1.transformer_blocks.1.attn1.to_q.lora_A.weight", kUnetQ,
+             AdapterRole::kA, AdapterLayout::kComfyUi);
+  expect_key(kUnetQ + ".weight_m_wdecomp.weight", kUnetQ, AdapterRole::kMagnitudeVector,
+             AdapterLayout::kDiffusers);
+  expect_key("lora_te1_encoder_layers_0_self_attn_q_proj.lora_up.weight", kTextQ, AdapterRole::kB,
+             AdapterLayout::kKohya);
+  const std::string near = "diffusion_model.middle_block.1.transformer_blocks.1.attn1.to_";
+  EXPECT_NE(message_of([&] {
+              small_base().parse(near + "qq.alpha");
+            }).find("did you mean '" + near + "q.alpha'"),
+            std::string::npos);
 }
 
 TEST(AdapterKeys, AHugeKeyIsRefusedWithoutBeingCompared) {

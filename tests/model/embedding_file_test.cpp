@@ -66,6 +66,20 @@ TEST_F(EmbeddingFileTest, FilesOfOtherToolsSayNoPlaceholders) {
   EXPECT_TRUE(read.placeholders.empty());
 }
 
+TEST_F(EmbeddingFileTest, AnAdaptersBundledEmbeddingsBearTheirPlaceholders) {
+  const EmbeddingFile read = read_embedding_file(with({{"bundle_emb.a.b.clip_l", {2, 4}},
+                                                       {"bundle_emb.a.b.clip_g", {2, 3}},
+                                                       {"bundle_emb.<s0>.clip_l", {4}},
+                                                       {"bundle_emb.<s0>.clip_g", {3}},
+                                                       {"lora_unet_x.lora_up.weight", {8, 2}}}),
+                                                 Log());
+  EXPECT_EQ(read.rows.clip_l.sizes(), (std::vector<int64_t>{3, 4}));
+  EXPECT_EQ(read.rows.clip_g.sizes(), (std::vector<int64_t>{3, 3}));
+  std::map<std::string, int64_t> counts;
+  for (const NewToken& token : read.tokens()) counts[token.text] = token.count;
+  EXPECT_EQ(counts, (std::map<std::string, int64_t>{{"a.b", 2}, {"<s0>", 1}}));
+}
+
 TEST_F(EmbeddingFileTest, OutputEmbeddingsAreLeftOutWithAWord) {
   std::vector<std::string> words;
   const Log log([&](LogLevel, const std::string& text) { words.push_back(text); });
@@ -78,7 +92,10 @@ TEST_F(EmbeddingFileTest, OutputEmbeddingsAreLeftOutWithAWord) {
 TEST_F(EmbeddingFileTest, OtherFilesAreRefusedByWhatTheyAre) {
   expect_refused(with({{"emb_params", {2, 768}}}), "Stable Diffusion 1 or 2");
   expect_refused(with({{"lora_unet_x.lora_down.weight", {2, 2}}}), "it is an adapter");
-  expect_refused(with({{"bundle_emb.x.clip_l", {2, 2}}}), "bundled");
+  expect_refused(with({{"bundle_emb.x.clip_l", {2, 2}}}), "no bundle_emb.x.clip_g");
+  expect_refused(with({{"bundle_emb.x.string_to_param.*", {2, 2}}}), "bundle_emb.<placeholder>");
+  expect_refused(with({{"bundle_emb.x.clip_l", {2, 4}}, {"bundle_emb.x.clip_g", {1, 3}}}),
+                 "2 rows, clip_g 1");
   expect_refused(with({{"something", {2, 2}}}), "it has something");
   expect_refused(with({{"clip_l", {2, 4}}}), "no clip_g");
   expect_refused(with({{"clip_l", {2, 4}}, {"clip_g", {1, 3}}}), "2 rows, clip_g 1");

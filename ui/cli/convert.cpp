@@ -22,7 +22,8 @@ nlohmann::json to_json(const ConvertReport& report) {
   nlohmann::json json = {
       {"path", report.path},       {"summary", report.summary},
       {"modules", report.modules}, {"consumers", nlohmann::json::parse(report.verdicts_json)},
-      {"right", report.is_right},  {"stopped", report.stopped}};
+      {"right", report.is_right},  {"ignored_keys", report.ignored_keys},
+      {"stopped", report.stopped}};
   if (report.residual) {
     json["residual"] = *report.residual;
     json["worst_residual"] = report.worst_residual;

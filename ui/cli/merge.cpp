@@ -28,6 +28,7 @@ nlohmann::json to_json(const MergeReport& report) {
           {"tensors", report.tensors},
           {"layers", layers},
           {"largest_forward_error", report.largest_forward_error},
+          {"ignored_keys", report.ignored_keys},
           {"largest_pixel_difference", report.largest_pixel_difference
                                            ? nlohmann::json(*report.largest_pixel_difference)
                                            : nlohmann::json()},
