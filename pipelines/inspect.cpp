@@ -21,6 +21,12 @@ namespace {
 
 class Report {
  public:
+  Report(Progress& for_progress, std::stop_token when_to_stop)
+      : progress(for_progress), stop(std::move(when_to_stop)) {}
+
+  Progress& progress;
+  std::stop_token stop;
+
   void fact(const std::string& name, const std::string& value) {
     if (!value.empty()) report_.facts.emplace_back(name, value);
   }
@@ -28,6 +34,7 @@ class Report {
     for (const ConsumerVerdict& verdict : table.verdicts) {
       fact(concat("read by ", consumer_title(verdict.consumer)), verdict.sentence());
     }
+    report_.readers = reader_verdicts(table);
     readers_ = consumer_table_json(table);
   }
   void problem(const std::string& text) { report_.problems.push_back(text); }
@@ -38,12 +45,13 @@ class Report {
   InspectReport finish() {
     json facts = json::object();
     for (const auto& [name, value] : report_.facts) facts[name] = value;
-    report_.json = json{{"kind", report_.kind},
-                        {"summary", report_.summary},
-                        {"facts", facts},
-                        {"problems", report_.problems},
-                        {"consumers", readers_}}
-                       .dump(2);
+    report_.json = json{
+        {"kind", report_.kind},
+        {"summary", report_.summary},
+        {"facts", facts},
+        {"problems", report_.problems},
+        {"consumers",
+         readers_}}.dump(2);
     return std::move(report_);
   }
 
@@ -101,9 +109,8 @@ void inspect_adapter(const SafetensorsFile& file, const InspectRequest& request,
       const AdapterFile adapter = read_adapter_file(request.path, layers);
       report.fact("fits the base", concat(base, ": ", adapter.modules.size(), " modules"));
       if (adapter.spec.is_vera()) return;
-      Silent silent;
       report.readers(judge_consumers(read_stored_adapter(request.path, layers), adapter, checkpoint,
-                                     silent, {}));
+                                     report.progress, report.stop));
     } catch (const Error& error) {
       report.problem(error.what());
     }
@@ -171,9 +178,14 @@ void inspect_file(const fs::path& path, const InspectRequest& request, Report& r
 }  // namespace
 
 InspectReport inspect(const InspectRequest& request) {
+  Silent silent;
+  return inspect(request, silent, {});
+}
+
+InspectReport inspect(const InspectRequest& request, Progress& progress, std::stop_token stop) {
   const fs::path path = request.path;
   if (!fs::exists(path)) fail(path.string(), ": no such file or folder");
-  Report report;
+  Report report(progress, std::move(stop));
   if (!fs::is_directory(path)) {
     inspect_file(path, request, report);
     return report.finish();
