@@ -8,9 +8,9 @@
 #include <filesystem>
 #include <map>
 #include <set>
-#include <sstream>
 
 #include "pipelines/adapter_argument.h"
+#include "pipelines/analysis_text.h"
 #include "pipelines/parts/adapter_reading.h"
 #include "pipelines/parts/adapter_weights.h"
 #include "pipelines/parts/checkpoint_layers.h"
@@ -168,23 +168,6 @@ void add_trends(ChangeSeries& series) {
   }
 }
 
-std::string csv_of(const AnalyzeReport& report, const std::string& axis) {
-  std::ostringstream text;
-  text.precision(17);
-  text << "series,layer,step,axis,delta_M,delta_D\n";
-  for (const ChangeSeries& series : report.series) {
-    for (const LayerChange& record : series.records) {
-      const std::string head = concat('"', series.name, "\",", record.layer, ',', record.step, ',');
-      if (axis != "input")
-        text << head << "output," << record.output.magnitude << ',' << record.output.direction
-             << '\n';
-      if (axis != "output")
-        text << head << "input," << record.input.magnitude << ',' << record.input.direction << '\n';
-    }
-  }
-  return text.str();
-}
-
 }  // namespace
 
 AnalyzeReport analyze(const AnalyzeRequest& request, Progress& progress, std::stop_token stop) {
@@ -230,7 +213,7 @@ AnalyzeReport analyze(const AnalyzeRequest& request, Progress& progress, std::st
   }
   for (ChangeSeries& series : report.series) add_trends(series);
   if (request.output_csv) {
-    write_file_atomically(*request.output_csv, csv_of(report, request.norm_axis));
+    write_file_atomically(*request.output_csv, analysis_csv(report, request.norm_axis));
     progress.on(SavedEvent{*request.output_csv});
   }
   return report;

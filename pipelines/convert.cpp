@@ -262,10 +262,7 @@ class Conversion {
     const StoredAdapter written = read_written(target);
     const ConsumerTable table = judge_consumers(written, file, base_, progress_, stop_);
     if (stop_.stop_requested()) return;
-    for (const ConsumerVerdict& verdict : table.verdicts) {
-      report_.verdicts.push_back(
-          {consumer_title(verdict.consumer), verdict.sentence(), verdict.is_right()});
-    }
+    report_.verdicts = reader_verdicts(table);
     for (const Consumer reader : readers_of(request_.to, file.spec.kind == "dora")) {
       report_.is_right = report_.is_right && table.of(reader).is_right();
     }

@@ -6,6 +6,7 @@
 #include <stop_token>
 
 #include "pipelines/progress.h"
+#include "pipelines/reader_verdict.h"
 #include "pipelines/reading_fields.h"
 #include "src/config/field_list.h"
 
@@ -24,13 +25,6 @@ struct ConvertRequest : ReadingOptions {
 
 const FieldList<ConvertRequest>& convert_fields();
 
-// What a reader makes of the file: see parts/consumer_table.h.
-struct ConvertVerdict {
-  std::string consumer;
-  std::string sentence;
-  bool is_right = false;
-};
-
 struct ConvertReport {
   std::string path;
   std::string summary;  // "DoRA (output axis), 128 modules, from kohya's names"
@@ -40,9 +34,9 @@ struct ConvertReport {
   std::optional<double> residual;
   double worst_residual = 0.0;
   std::string worst_layer;
-  std::vector<ConvertVerdict> verdicts;  // with `verify`
-  bool is_right = true;                  // the reader it was written for computes what it should
-  std::string verdicts_json = "[]";      // with every layer's error
+  std::vector<ReaderVerdict> verdicts;  // with `verify`
+  bool is_right = true;                 // the reader it was written for computes what it should
+  std::string verdicts_json = "[]";     // with every layer's error
   bool stopped = false;
 };
 

@@ -21,6 +21,12 @@ namespace {
 
 class Report {
  public:
+  Report(Progress& for_progress, std::stop_token when_to_stop)
+      : progress(for_progress), stop(std::move(when_to_stop)) {}
+
+  Progress& progress;
+  std::stop_token stop;
+
   void fact(const std::string& name, const std::string& value) {
     if (!value.empty()) report_.facts.emplace_back(name, value);
   }
@@ -28,6 +34,7 @@ class Report {
     for (const ConsumerVerdict& verdict : table.verdicts) {
       fact(concat("read by ", consumer_title(verdict.consumer)), verdict.sentence());
     }
+    report_.readers = reader_verdicts(table);
     readers_ = consumer_table_json(table);
   }
   void problem(const std::string& text) { report_.problems.push_back(text); }
@@ -38,12 +45,13 @@ class Report {
   InspectReport finish() {
     json facts = json::object();
     for (const auto& [name, value] : report_.facts) facts[name] = value;
-    report_.json = json{{"kind", report_.kind},
-                        {"summary", report_.summary},
-                        {"facts", facts},
-                        {"problems", report_.problems},
-                        {"consumers", readers_}}
-                       .dump(2);
+    report_.json = json{
+        {"kind", report_.kind},
+        {"summary", report_.summary},
+        {"facts", facts},
+        {"problems", report_.problems},
+        {"consumers",
+         readers_}}.dump(2);
     return std::move(report_);
   }
 
@@ -89,9 +97,9 @@ void inspect_adapter(const SafetensorsFile& file, const InspectRequest& request,
   report.fact("targets", joined(summary.targets));
   report.fact("ranks", joined(summary.ranks));
   report.fact("alphas", joined(summary.alphas));
-  report.fact("magnitude axis",
-              summary.magnitude_axis == "open" ? request.dora_axis.value_or("open")
-                                               : summary.magnitude_axis);
+  report.fact("magnitude axis", summary.magnitude_axis == "open"
+                                    ? request.dora_axis.value_or("open")
+                                    : summary.magnitude_axis);
   report.fact("bundled embeddings", joined(summary.placeholders));
   if (request.ignore_unknown) {
     report.fact("unknown keys", joined(summary.unknown_keys));
@@ -113,10 +121,8 @@ void inspect_adapter(const SafetensorsFile& file, const InspectRequest& request,
       report.fact("kinds", adapter.kinds());
       report.fact("ignored keys", joined(adapter.ignored_keys));
       if (adapter.file.spec.is_vera() || adapter.file.modules.empty()) return;
-      Silent silent;
-      report.readers(judge_consumers(
-          read_stored_pairs(request.path, layers, parameters, request), adapter.file, checkpoint,
-          silent, {}));
+      report.readers(judge_consumers(read_stored_pairs(request.path, layers, parameters, request),
+                                     adapter.file, checkpoint, report.progress, report.stop));
     } catch (const Error& error) {
       report.problem(error.what());
     }
@@ -184,9 +190,14 @@ void inspect_file(const fs::path& path, const InspectRequest& request, Report& r
 }  // namespace
 
 InspectReport inspect(const InspectRequest& request) {
+  Silent silent;
+  return inspect(request, silent, {});
+}
+
+InspectReport inspect(const InspectRequest& request, Progress& progress, std::stop_token stop) {
   const fs::path path = request.path;
   if (!fs::exists(path)) fail(path.string(), ": no such file or folder");
-  Report report;
+  Report report(progress, std::move(stop));
   if (!fs::is_directory(path)) {
     inspect_file(path, request, report);
     return report.finish();

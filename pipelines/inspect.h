@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "pipelines/progress.h"
+#include "pipelines/reader_verdict.h"
 #include "pipelines/reading_fields.h"
 #include "src/config/field_list.h"
 
@@ -23,9 +25,12 @@ struct InspectReport {
   std::string summary;  // one line
   std::vector<std::pair<std::string, std::string>> facts;  // for people, in order
   std::vector<std::string> problems;                       // NaN, missing halves, unknown keys, …
-  std::string json;                                        // everything, for programs
+  std::vector<ReaderVerdict> readers;  // what other programs make of an adapter, given its base
+  std::string json;                    // everything, for programs
 };
 
 InspectReport inspect(const InspectRequest& request);
+// With the replay of other programs' formulas told step by step; stopped, `readers` is empty.
+InspectReport inspect(const InspectRequest& request, Progress& progress, std::stop_token stop);
 
 }  // namespace dorabooth

@@ -135,6 +135,15 @@ ConsumerTable judge_consumers(const StoredAdapter& written, const AdapterFile& a
   return table;
 }
 
+std::vector<ReaderVerdict> reader_verdicts(const ConsumerTable& table) {
+  std::vector<ReaderVerdict> list;
+  for (const ConsumerVerdict& one : table.verdicts) {
+    list.push_back({consumer_title(one.consumer), one.sentence(), one.is_right(), one.modules,
+                    one.applied, one.error, one.error_peft, one.error_lerp, one.worst});
+  }
+  return list;
+}
+
 nlohmann::json consumer_table_json(const ConsumerTable& table) {
   nlohmann::json list = nlohmann::json::array();
   for (const ConsumerVerdict& verdict : table.verdicts) {

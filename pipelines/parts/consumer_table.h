@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "pipelines/progress.h"
+#include "pipelines/reader_verdict.h"
 #include "src/adapter/adapter_file.h"
 #include "src/adapter/consumer.h"
 #include "src/model/checkpoint.h"
@@ -48,6 +49,8 @@ inline constexpr double kRightWithin = 1e-3;
 ConsumerTable judge_consumers(const StoredAdapter& written, const AdapterFile& adapter,
                               const Checkpoint& base, Progress& progress, std::stop_token stop);
 
+// As the reports have it.
+std::vector<ReaderVerdict> reader_verdicts(const ConsumerTable& table);
 nlohmann::json consumer_table_json(const ConsumerTable& table);
 
 }  // namespace dorabooth

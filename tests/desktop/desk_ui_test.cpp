@@ -30,9 +30,9 @@ TrainReport count_to_ten(const TrainConfig& config, Progress& progress, std::sto
 Pipelines test_pipelines() {
   Pipelines pipelines;
   pipelines.train = count_to_ten;
-  pipelines.inspect = [](const InspectRequest& request) {
+  pipelines.inspect = [](const InspectRequest& request, Progress&, std::stop_token) {
     if (request.path == "bad") throw std::runtime_error("bad: not a safetensors file");
-    return InspectReport{"adapter", "a DoRA", {}, {}, ""};
+    return InspectReport{"adapter", "a DoRA", {}, {}, {}, ""};
   };
   pipelines.survey = [](const SurveyRequest& request, Progress& progress, std::stop_token) {
     DatasetReport report;

@@ -71,6 +71,9 @@ class Drive : public ::testing::Test {
   void compare(ProgramDrive& drive);
   void drag_split(ProgramDrive& drive);
   void merge(ProgramDrive& drive);
+  void convert(ProgramDrive& drive);
+  void analyze(ProgramDrive& drive);
+  void inspect(ProgramDrive& drive);
   // On the screen, by its colour.
   void check_progress_bar(double share);
   void check_saved_project();
@@ -106,6 +109,7 @@ void Drive::look_at_pictures(ProgramDrive& drive) {
 void Drive::set_up_training(ProgramDrive& drive) {
   drive.open(WindowId::kTrain);
   drive.set_number("max_train_steps", steps_);
+  drive.set_number("checkpointing_steps", steps_ / 4);
   drive.add_text("validation_prompt", "a sks icon of rabbit");
   drive.set_number("num_validation_images", 1);
   drive.set_number("validation_steps", steps_ / 2);
@@ -280,7 +284,73 @@ void Drive::merge(ProgramDrive& drive) {
   EXPECT_EQ(receipt.at("layers").size(), drive.state().export_.report->layers.size());
   EXPECT_LT(drive.state().export_.report->largest_forward_error, 2e-3);
   EXPECT_TRUE(fs::exists(merged / "unet" / "diffusion_pytorch_model.safetensors"));
+}
+
+// The DoRA for ComfyUI, with what each of nine programs computes from the file.
+void Drive::convert(ProgramDrive& drive) {
+  drive.open(WindowId::kExport);
+  drive.test->ItemClick("**/Convert");
+  drive.test->Yield(2);
+  drive.test->ItemClick("**/Take dora");
+  drive.desk.act(FormAction(SetField{FormId::kConvert, "to", "comfyui"}));
+  drive.test->Yield(2);
+  drive.test->ItemClick("**/Start converting");
+  ASSERT_TRUE(drive.wait_finished(JobId::kConvert, 300));
+  ASSERT_TRUE(drive.state().convert.report);
+  const ConvertReport& report = *drive.state().convert.report;
+  EXPECT_EQ(report.path, (run_ / "dora" / "dora_comfyui.safetensors").string());
+  EXPECT_TRUE(fs::exists(report.path));
+  EXPECT_TRUE(report.is_right);
+  EXPECT_EQ(report.verdicts.size(), 9u);
+  for (const ReaderVerdict& verdict : report.verdicts) {
+    if (verdict.consumer == "ComfyUI") {
+      EXPECT_LT(verdict.error, 1e-4) << verdict.sentence;
+    }
+    if (verdict.consumer == "SD.Next") {
+      EXPECT_GT(verdict.error, 1e-2) << verdict.sentence;
+    }
+  }
   screenshot(drive, "export");
+}
+
+// All checkpoints of the run: the paper's two axes over its steps.
+void Drive::analyze(ProgramDrive& drive) {
+  drive.open(WindowId::kAnalyze);
+  drive.desk.act(FormAction(SetField{FormId::kAnalyze, "run", {run_.string()}}));
+  drive.test->Yield(2);
+  drive.test->ItemClick("**/Start analyzing");
+  ASSERT_TRUE(drive.wait_finished(JobId::kAnalyze, 300));
+  ASSERT_TRUE(drive.state().analyze.report);
+  const AnalyzeReport& report = *drive.state().analyze.report;
+  ASSERT_EQ(report.series.size(), 2u);
+  for (const ChangeSeries& series : report.series) {
+    EXPECT_EQ(series.records.size(), 4 * series.layers.size()) << series.name;
+    for (const LayerChange& change : series.records)
+      EXPECT_GT(change.output.direction, 0) << change.layer;
+  }
+  EXPECT_EQ(drive.state().analyze.rows.size(),
+            report.series[0].records.size() + report.series[1].records.size());
+  screenshot(drive, "analyze");
+  drive.test->ItemClick("**/By layer");
+  drive.test->Yield(10);
+  screenshot(drive, "analyze_layers");
+}
+
+void Drive::inspect(ProgramDrive& drive) {
+  const std::string dora = (run_ / "dora" / "pytorch_lora_weights.safetensors").string();
+  drive.desk.act(FileAction(FilesDropped{{dora}}));
+  ASSERT_TRUE(drive.wait(2, [&](const State& s) { return s.inspect.path == dora; }));
+  ASSERT_TRUE(drive.wait_finished(JobId::kInspect, 300));
+  EXPECT_EQ(drive.state().inspect.readers.size(), 9u);
+  for (const ReaderVerdict& verdict : drive.state().inspect.readers) {
+    if (verdict.consumer == "diffusers") {
+      EXPECT_TRUE(verdict.is_right) << verdict.sentence;
+    }
+    if (verdict.consumer == "InvokeAI") {
+      EXPECT_FALSE(verdict.is_right) << verdict.sentence;
+    }
+  }
+  screenshot(drive, "inspect");
 }
 
 void Drive::check_saved_project() {
@@ -309,8 +379,9 @@ void Drive::check_command_line() {
 }
 
 void Drive::all(ProgramDrive& drive) {
-  for (const auto step : {&Drive::choose_bundled, &Drive::look_at_pictures, &Drive::set_up_training,
-                          &Drive::train, &Drive::compare, &Drive::merge}) {
+  for (const auto step :
+       {&Drive::choose_bundled, &Drive::look_at_pictures, &Drive::set_up_training, &Drive::train,
+        &Drive::compare, &Drive::merge, &Drive::convert, &Drive::analyze, &Drive::inspect}) {
     (this->*step)(drive);
     if (HasFatalFailure() || drive.test->IsError()) return;
   }

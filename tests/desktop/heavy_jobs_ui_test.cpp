@@ -16,17 +16,28 @@ using testing::draw_all;
 State ready_state() {
   State state = comparing_state();
   state.project.train.instance_data_dir = "my_dog";
+  state.project.convert.adapter_path = "dora.safetensors";
+  state.project.analyze.adapter_path = {"dora.safetensors"};
   return state;
 }
 
 Action start_of(JobId job) {
   if (job == JobId::kTrain) return TrainAction(StartTraining{});
   if (job == JobId::kCompare) return CompareAction(StartCompare{});
+  if (job == JobId::kConvert) return ConvertAction(StartConvert{});
+  if (job == JobId::kAnalyze) return AnalyzeAction(StartAnalyze{});
   return ExportAction(StartMerge{});
 }
 
+std::string name_of(JobId job) {
+  if (job == JobId::kTrain) return "The training";
+  if (job == JobId::kCompare) return "The comparison";
+  if (job == JobId::kConvert) return "The conversion";
+  if (job == JobId::kAnalyze) return "The analysis";
+  return "The merge";
+}
+
 TEST(HeavyJobs, ASecondOneIsRefusedWithAWordOnTheFirst) {
-  const char* names[] = {"The training", "The comparison", "The merge"};
   for (const JobId running : kHeavyJobs) {
     for (const JobId wanted : kHeavyJobs) {
       if (wanted == running) continue;
@@ -38,7 +49,7 @@ TEST(HeavyJobs, ASecondOneIsRefusedWithAWordOnTheFirst) {
       EXPECT_FALSE(state.jobs[wanted].active());
       ASSERT_EQ(state.log.notices.size(), 1u);
       const std::string text = state.log.notices[0].message.text;
-      EXPECT_EQ(text.find(names[static_cast<int>(running)]), 0u) << text;
+      EXPECT_EQ(text.find(name_of(running)), 0u) << text;
       EXPECT_NE(text.find("40 of 150"), std::string::npos) << text;
       EXPECT_NE(text.find("stop it"), std::string::npos) << text;
       reduce(state, running, FinishedEvent{"done"});
@@ -86,7 +97,7 @@ TEST(HeavyJobs, ReadingPicturesAndInspectingAreInNobodysWay) {
 TEST(HeavyJobs, EachWindowSaysWhatItWaitsFor) {
   State state = ready_state();
   reduce(state, TrainAction(StartTraining{}));
-  for (const WindowId window : {WindowId::kCompare, WindowId::kExport}) {
+  for (const WindowId window : {WindowId::kCompare, WindowId::kExport, WindowId::kAnalyze}) {
     DeskHarness desk(state, view_of(window));
     desk.frames();
     const std::string text = desk.visible_text();

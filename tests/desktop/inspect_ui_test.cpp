@@ -27,7 +27,7 @@ State inspected() {
   report.facts = {{"ranks", "8"}, {"alphas", "16"}};
   report.problems = {"a half is missing"};
   report.json = "{\"kind\": \"adapter\"}";
-  reduce(state, InspectAction(FileInspected{"/a/dora.safetensors", report}));
+  reduce(state, InspectAction(FileInspected{{"/a/dora.safetensors", {}}, report}));
   reduce(state, JobId::kInspect, FinishedEvent{""});
   return state;
 }
@@ -63,7 +63,7 @@ TEST(InspectView, ADroppedModelFolderIsInspected) {
   const TemporaryFolder folder;
   write_file_atomically(folder.path() / "model_index.json", "{}");
   Pipelines pipelines;
-  pipelines.inspect = [](const InspectRequest&) {
+  pipelines.inspect = [](const InspectRequest&, Progress&, std::stop_token) {
     InspectReport report;
     report.summary = "a base";
     return report;
@@ -76,6 +76,53 @@ TEST(InspectView, ADroppedModelFolderIsInspected) {
   }
   EXPECT_EQ(desk.state().inspect.summary, "a base");
   EXPECT_TRUE(desk.state().project.train.instance_data_dir.empty());
+}
+
+TEST(InspectView, AnAdapterIsInspectedAgainstTheProjectsBase) {
+  State state = state_in("/home/ann");
+  Effects effects = reduce(state, InspectAction(InspectFile{"/a/dora.safetensors"}));
+  ASSERT_TRUE(std::holds_alternative<RunInspect>(effects.at(0)));
+  EXPECT_FALSE(std::get<RunInspect>(effects[0]).request.pretrained_model_name_or_path);
+  reduce(state, JobId::kInspect, FinishedEvent{""});
+  set_base(state.project, "sdxl-base");
+  effects = reduce(state, InspectAction(InspectFile{"/a/dora.safetensors"}));
+  EXPECT_EQ(std::get<RunInspect>(effects.at(0)).request.pretrained_model_name_or_path, "sdxl-base");
+}
+
+TEST(InspectView, ShowsWhatEachProgramComputesFromAnAdapter) {
+  State state = inspected();
+  InspectReport report;
+  report.kind = "adapter";
+  report.summary = "dora in kohya names, rank 8";
+  report.facts = {{"ranks", "8"}, {"read by ComfyUI", "off by 52 % of the change (unet.q)"}};
+  report.readers = {
+      {"ComfyUI", "off by 52 % of the change (unet.q)", false, 4, 4, 0.52, 0.4, 0.3, "unet.q"},
+      {"InvokeAI", "reads none of it: no DoRA", false, 4, 0, 0, 0, 0, ""}};
+  reduce(state,
+         InspectAction(FileInspected{{"/a/kohya.safetensors", "/models/sdxl-base"}, report}));
+  DeskHarness desk(state, draw_inspect);
+  desk.frames();
+  const std::string text = desk.visible_text();
+  for (const char* part : {"with the base /models/sdxl-base", "ComfyUI", "off by 52 % of the",
+                           "5.2e-01", "4.0e-01", "3.0e-01", "InvokeAI", "reads none of it"})
+    EXPECT_NE(text.find(part), std::string::npos) << part << "\n" << text;
+  EXPECT_EQ(text.find("read by ComfyUI"), std::string::npos) << "it stands in the table above";
+}
+
+TEST(InspectView, WithoutABaseItSaysHowOtherProgramsVerdictsAreHad) {
+  DeskHarness desk(inspected(), draw_inspect);
+  desk.frames();
+  EXPECT_NE(desk.visible_text().find("Choose the base that it is for"), std::string::npos);
+}
+
+TEST(InspectView, ALongReplayIsStopped) {
+  State state = state_in("/home/ann");
+  reduce(state, InspectAction(InspectFile{"/a/x.safetensors"}));
+  reduce(state, JobId::kInspect, StartedEvent{"check the consumers", 560});
+  DeskHarness desk(state, draw_inspect);
+  desk.drive([](ImGuiTestContext* test) { test->ItemClick("Stop"); });
+  ASSERT_TRUE(desk.last_effect<StopJob>());
+  EXPECT_EQ(desk.last_effect<StopJob>()->job, JobId::kInspect);
 }
 
 TEST(InspectView, AnErrorStandsInFull) {

@@ -29,6 +29,9 @@ TEST(Persistence, ProjectAndSettingsComeBack) {
   state.project.train.rank = 8;
   state.project.compare.prompt = {"a 狐 in the snow"};
   state.project.merge.layout = "unet";
+  state.project.convert.to = "comfyui";
+  state.project.convert.verify = false;
+  state.project.analyze.run = {"out/dog"};
   state.project.favourites = {"a.png"};
   state.project.unfinished_run.emplace().output_dir = "out/dog";
   state.project.trained_adapters = {"out/cat/pytorch_lora_weights.safetensors"};
@@ -40,6 +43,16 @@ TEST(Persistence, ProjectAndSettingsComeBack) {
   EXPECT_EQ(restored.settings.theme, "light");
   EXPECT_EQ(restored.settings.recent_bases, state.settings.recent_bases);
   EXPECT_TRUE(restored.log.messages.empty());
+}
+
+TEST(Persistence, AProjectFromBeforeTheConversionAndTheAnalysisIsRead) {
+  State state = state_in("/home/ann");
+  set_base(state.project, "sdxl-base");
+  nlohmann::json old = project_to_json(state.project);
+  old.erase("convert");
+  old.erase("analyze");
+  const Project read = project_from_json(old, "p.json");
+  EXPECT_EQ(project_to_json(read), project_to_json(state.project));
 }
 
 TEST(Persistence, OnlyWhatChangedIsWrittenAndAtMostOnceASecond) {

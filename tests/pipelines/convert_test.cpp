@@ -91,13 +91,13 @@ class Convert : public ::testing::Test {
   }
 
   static std::string verdict(const ConvertReport& report, const std::string& consumer) {
-    for (const ConvertVerdict& one : report.verdicts) {
+    for (const ReaderVerdict& one : report.verdicts) {
       if (one.consumer == consumer) return one.sentence;
     }
     return "no verdict";
   }
   static bool is_right(const ConvertReport& report, const std::string& consumer) {
-    for (const ConvertVerdict& one : report.verdicts) {
+    for (const ReaderVerdict& one : report.verdicts) {
       if (one.consumer == consumer) return one.is_right;
     }
     return false;

@@ -6,6 +6,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "pipelines/analysis_text.h"
 #include "ui/cli/arguments.h"
 #include "ui/cli/commands.h"
 #include "ui/cli/progress_line.h"
@@ -15,63 +16,22 @@ namespace dorabooth {
 
 namespace {
 
-using nlohmann::json;
-
 const CommandText kText = {
     "analyze",
     "How far training moved the weights in magnitude (ΔM) and in direction (ΔD), and how the two "
     "go together: the DoRA paper's eq. 2 to 4.",
     "", true, "dorabooth analyze --pretrained_model_name_or_path assets/base --run out/quickstart"};
 
-json number(double value) { return std::isfinite(value) ? json(value) : json(); }
-
-json to_json(const WeightChange& change) {
-  return {{"delta_M", change.magnitude}, {"delta_D", change.direction}};
-}
-
-json trend_json(const ChangeTrend& trend) {
-  return {{"pearson", number(trend.pearson)},
-          {"slope", number(trend.slope)},
-          {"intercept", number(trend.intercept)}};
-}
-
 struct Axis {
   const char* name;  // of the option
-  const char* key;   // of the JSON
   WeightChange LayerChange::*change;
-  ChangeTrend LayerTrend::*trend;
   ChangeTrend ChangeSeries::*all;
 };
-constexpr Axis kAxes[] = {
-    {"output", "out", &LayerChange::output, &LayerTrend::output, &ChangeSeries::output},
-    {"input", "in", &LayerChange::input, &LayerTrend::input, &ChangeSeries::input}};
+constexpr Axis kAxes[] = {{"output", &LayerChange::output, &ChangeSeries::output},
+                          {"input", &LayerChange::input, &ChangeSeries::input}};
 
 bool wants(const AnalyzeRequest& request, const Axis& axis) {
   return request.norm_axis == "both" || request.norm_axis == axis.name;
-}
-
-json to_json(const AnalyzeReport& report, const AnalyzeRequest& request) {
-  json all = json::array();
-  for (const ChangeSeries& series : report.series) {
-    json records = json::array();
-    for (const LayerChange& record : series.records) {
-      json one = {{"layer", record.layer}, {"step", record.step < 0 ? json() : json(record.step)}};
-      for (const Axis& axis : kAxes) {
-        if (wants(request, axis)) one[axis.key] = to_json(record.*axis.change);
-      }
-      records.push_back(one);
-    }
-    json correlation = json::object();
-    for (const Axis& axis : kAxes) {
-      if (!wants(request, axis)) continue;
-      correlation[axis.key] = trend_json(series.*axis.all);
-      json& layers = correlation[axis.key]["layers"] = json::object();
-      for (const LayerTrend& layer : series.layers)
-        layers[layer.layer] = trend_json(layer.*axis.trend);
-    }
-    all.push_back({{"name", series.name}, {"records", records}, {"correlation", correlation}});
-  }
-  return {{"series", all}, {"stopped", report.stopped}};
 }
 
 void print_number(std::ostream& out, double value, int width, int digits) {
@@ -132,7 +92,7 @@ int analyze_command(const Arguments& arguments, const Streams& streams) {
     report = analyze(request, progress, signals.token());
   }
   if (read.json) {
-    streams.out << to_json(report, request).dump(2) << '\n';
+    streams.out << analysis_json(report, request.norm_axis).dump(2) << '\n';
   } else if (!report.stopped) {
     print(report, request, streams.out);
   }

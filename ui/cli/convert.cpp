@@ -38,7 +38,7 @@ void print(const ConvertReport& report, std::ostream& out) {
     out << "left out by the rank: " << 100.0 * *report.residual << " % of the change, at most "
         << 100.0 * report.worst_residual << " % (" << report.worst_layer << ")\n";
   }
-  for (const ConvertVerdict& verdict : report.verdicts) {
+  for (const ReaderVerdict& verdict : report.verdicts) {
     out << "  " << std::left << std::setw(22) << verdict.consumer << verdict.sentence << '\n';
   }
 }

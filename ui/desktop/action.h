@@ -7,8 +7,10 @@
 #include <variant>
 #include <vector>
 
+#include "ui/desktop/analyze_action.h"
 #include "ui/desktop/app_action.h"
 #include "ui/desktop/compare_action.h"
+#include "ui/desktop/convert_action.h"
 #include "ui/desktop/dataset_action.h"
 #include "ui/desktop/export_action.h"
 #include "ui/desktop/file_action.h"
@@ -19,8 +21,9 @@
 
 namespace dorabooth {
 
-using Action = std::variant<AppAction, FormAction, FileAction, StartAction, DatasetAction,
-                            TrainAction, CompareAction, ExportAction, InspectAction>;
+using Action =
+    std::variant<AppAction, FormAction, FileAction, StartAction, DatasetAction, TrainAction,
+                 CompareAction, ExportAction, ConvertAction, AnalyzeAction, InspectAction>;
 
 // What the views of one frame ask for, in order.
 class Actions {

@@ -6,8 +6,10 @@
 #include <variant>
 #include <vector>
 
+#include "pipelines/analyze.h"
 #include "pipelines/compare.h"
 #include "pipelines/comparison_sheet.h"
+#include "pipelines/convert.h"
 #include "pipelines/inspect.h"
 #include "pipelines/merge.h"
 #include "pipelines/survey.h"
@@ -31,6 +33,12 @@ struct RunMerge {
 // What the merge would take, told by MergePlanned.
 struct PlanMerge {
   MergeRequest request;
+};
+struct RunConvert {
+  ConvertRequest request;
+};
+struct RunAnalyze {
+  AnalyzeRequest request;
 };
 struct RunInspect {
   InspectRequest request;
@@ -128,11 +136,11 @@ struct CopyToClipboard {
 struct CloseProgram {};
 
 using Effect =
-    std::variant<RunTraining, RunCompare, RunMerge, PlanMerge, RunInspect, RunSurvey, StopJob,
-                 PauseJob, ResumeJob, LoadText, SaveText, ListFolder, LookAtFolder, LookAtPicture,
-                 OpenFileDialog, CopyToClipboard, CloseProgram, SavePictureEdit, EnlargePicture,
-                 ListCheckpoints, ReadPicture, FindDrawn, WriteComparison, CopyPicture, ReleaseBase,
-                 SetTimer, ForecastTraining>;
+    std::variant<RunTraining, RunCompare, RunMerge, PlanMerge, RunConvert, RunAnalyze, RunInspect,
+                 RunSurvey, StopJob, PauseJob, ResumeJob, LoadText, SaveText, ListFolder,
+                 LookAtFolder, LookAtPicture, OpenFileDialog, CopyToClipboard, CloseProgram,
+                 SavePictureEdit, EnlargePicture, ListCheckpoints, ReadPicture, FindDrawn,
+                 WriteComparison, CopyPicture, ReleaseBase, SetTimer, ForecastTraining>;
 using Effects = std::vector<Effect>;
 
 }  // namespace dorabooth

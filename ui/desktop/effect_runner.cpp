@@ -39,6 +39,17 @@ std::string summary(const MergeReport& report) {
                 " of its largest value");
 }
 
+std::string summary(const ConvertReport& report) {
+  return report.stopped ? "stopped" : concat(report.path, ": ", report.summary);
+}
+
+std::string summary(const AnalyzeReport& report) {
+  if (report.stopped) return "stopped";
+  size_t points = 0;
+  for (const ChangeSeries& series : report.series) points += series.records.size();
+  return concat(points, " points of ", report.series.size(), " series");
+}
+
 std::string summary(const DatasetReport& report) {
   if (report.stopped) return "stopped";
   return concat(report.pictures.size(), " pictures, ", pictures_with_warnings(report),
@@ -128,49 +139,67 @@ void EffectRunner::run(const Effect& effect) {
 }
 
 void EffectRunner::start_pipeline(const Effect& effect) {
-  std::visit(
-      Overloaded{
-          [&](const RunTraining& run) {
-            start(JobId::kTrain, [f = pipelines_.train, run](Progress& p, std::stop_token stop) {
-              return summary(f(run.config, p, stop));
-            });
-          },
-          [&](const RunCompare& run) {
-            start(JobId::kCompare,
-                  [f = pipelines_.compare, run](Progress& p, std::stop_token stop) {
-                    return summary(f(run.request, p, stop));
-                  });
-          },
-          [&](const RunMerge& run) {
-            start(JobId::kMerge,
-                  [this, f = pipelines_.merge, run](Progress& p, std::stop_token stop) {
-                    const MergeReport report = f(run.request, p, stop);
-                    mailbox_.post(ExportAction(MergeDone{report}));
-                    return summary(report);
-                  });
-          },
-          [&](const PlanMerge& plan) {
-            files_.add([this, f = pipelines_.plan_merge, plan] {
-              mailbox_.post(ExportAction(MergePlanned{f(plan.request)}));
-            });
-          },
-          [&](const RunInspect& run) {
-            start(JobId::kInspect, [this, f = pipelines_.inspect, run](Progress&, std::stop_token) {
-              mailbox_.post(InspectAction(FileInspected{run.request.path, f(run.request)}));
-              return std::string();
-            });
-          },
-          [&](const RunSurvey& run) {
-            start(JobId::kDataset,
-                  [this, f = pipelines_.survey, run](Progress& p, std::stop_token stop) {
-                    const DatasetReport report = f(run.request, p, stop);
-                    mailbox_.post(DatasetAction(DatasetSurveyed{run.request, report}));
-                    return summary(report);
-                  });
-          },
-          [](const auto&) {},
-      },
-      effect);
+  std::visit(Overloaded{
+                 [&](const RunTraining& run) {
+                   start(JobId::kTrain,
+                         [f = pipelines_.train, run](Progress& p, std::stop_token stop) {
+                           return summary(f(run.config, p, stop));
+                         });
+                 },
+                 [&](const RunCompare& run) {
+                   start(JobId::kCompare,
+                         [f = pipelines_.compare, run](Progress& p, std::stop_token stop) {
+                           return summary(f(run.request, p, stop));
+                         });
+                 },
+                 [&](const RunMerge& run) {
+                   start(JobId::kMerge,
+                         [this, f = pipelines_.merge, run](Progress& p, std::stop_token stop) {
+                           const MergeReport report = f(run.request, p, stop);
+                           mailbox_.post(ExportAction(MergeDone{report}));
+                           return summary(report);
+                         });
+                 },
+                 [&](const PlanMerge& plan) {
+                   files_.add([this, f = pipelines_.plan_merge, plan] {
+                     mailbox_.post(ExportAction(MergePlanned{f(plan.request)}));
+                   });
+                 },
+                 [&](const RunConvert& run) {
+                   start(JobId::kConvert,
+                         [this, f = pipelines_.convert, run](Progress& p, std::stop_token stop) {
+                           const ConvertReport report = f(run.request, p, stop);
+                           mailbox_.post(ConvertAction(ConvertDone{report}));
+                           return summary(report);
+                         });
+                 },
+                 [&](const RunAnalyze& run) {
+                   start(JobId::kAnalyze,
+                         [this, f = pipelines_.analyze, run](Progress& p, std::stop_token stop) {
+                           const AnalyzeReport report = f(run.request, p, stop);
+                           mailbox_.post(AnalyzeAction(AnalyzeDone{report}));
+                           return summary(report);
+                         });
+                 },
+                 [&](const RunInspect& run) {
+                   start(JobId::kInspect,
+                         [this, f = pipelines_.inspect, run](Progress& p, std::stop_token stop) {
+                           const InspectReport report = f(run.request, p, stop);
+                           mailbox_.post(InspectAction(FileInspected{run.request, report}));
+                           return std::string();
+                         });
+                 },
+                 [&](const RunSurvey& run) {
+                   start(JobId::kDataset,
+                         [this, f = pipelines_.survey, run](Progress& p, std::stop_token stop) {
+                           const DatasetReport report = f(run.request, p, stop);
+                           mailbox_.post(DatasetAction(DatasetSurveyed{run.request, report}));
+                           return summary(report);
+                         });
+                 },
+                 [](const auto&) {},
+             },
+             effect);
 }
 
 void EffectRunner::control(const Effect& effect) {

@@ -27,7 +27,9 @@ struct Pipelines {
   Pipeline<CompareRequest, CompareReport> compare;
   Pipeline<MergeRequest, MergeReport> merge;
   std::function<MergePlan(const MergeRequest&)> plan_merge;
-  std::function<InspectReport(const InspectRequest&)> inspect;
+  Pipeline<ConvertRequest, ConvertReport> convert;
+  Pipeline<AnalyzeRequest, AnalyzeReport> analyze;
+  Pipeline<InspectRequest, InspectReport> inspect;
   Pipeline<SurveyRequest, DatasetReport> survey;
   std::function<SurveyedPicture(const SurveyRequest&, const PictureEdit&)> edit_picture;
   std::function<std::string(const TrainConfig&)> forecast;  // for people

@@ -8,7 +8,7 @@
 namespace dorabooth {
 
 // Which request a form edits; project_form() in project.h gives its fields and its struct.
-enum class FormId { kTrain, kCompare, kMerge };
+enum class FormId { kTrain, kCompare, kMerge, kConvert, kAnalyze };
 
 struct RefusedEdit {
   nlohmann::json value;  // what was asked for: shown in place of the value that still holds

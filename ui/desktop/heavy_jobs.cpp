@@ -28,6 +28,12 @@ constexpr HeavyJob kSentences[] = {
     {JobId::kMerge, "The merge", "tensor",
      "wait for its end, or stop it (Ctrl+Shift+M) and start it anew later",
      "Stopped, it leaves nothing behind and has to be started anew."},
+    {JobId::kConvert, "The conversion", "layer",
+     "wait for its end, or stop it (Ctrl+Shift+K) and start it anew later",
+     "Stopped, it has to be started anew."},
+    {JobId::kAnalyze, "The analysis", "layer",
+     "wait for its end, or stop it (Ctrl+Shift+T) and start it anew later",
+     "Stopped, it shows nothing and has to be started anew."},
 };
 
 std::string state_text(const HeavyJob& of, const JobState& job) {

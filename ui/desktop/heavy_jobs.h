@@ -1,4 +1,5 @@
-// A training, a comparison and a merge each want the memory and every core: one of them at a time.
+// A training, a comparison and what works on whole models each want the memory or every core: one
+// of them at a time.
 #pragma once
 
 #include <string>
@@ -7,7 +8,8 @@
 
 namespace dorabooth {
 
-constexpr JobId kHeavyJobs[] = {JobId::kTrain, JobId::kCompare, JobId::kMerge};
+constexpr JobId kHeavyJobs[] = {JobId::kTrain, JobId::kCompare, JobId::kMerge, JobId::kConvert,
+                                JobId::kAnalyze};
 
 bool is_heavy(JobId job);
 bool any_heavy_active(const JobStates& jobs);

@@ -11,11 +11,12 @@ namespace dorabooth {
 struct InspectFile {
   std::string path;
 };
+struct StopInspect {};
 struct FileInspected {
-  std::string path;
+  InspectRequest request;
   InspectReport report;
 };
 
-using InspectAction = std::variant<InspectFile, FileInspected>;
+using InspectAction = std::variant<InspectFile, StopInspect, FileInspected>;
 
 }  // namespace dorabooth

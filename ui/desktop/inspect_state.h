@@ -5,6 +5,8 @@
 #include <utility>
 #include <vector>
 
+#include "pipelines/reader_verdict.h"
+
 namespace dorabooth {
 
 struct InspectState {
@@ -12,7 +14,10 @@ struct InspectState {
   std::string summary;
   std::vector<std::pair<std::string, std::string>> facts;
   std::vector<std::string> problems;
-  std::string json;  // all of it, for programs
+  std::string base;  // that an adapter was checked against; "" without one
+  bool adapter = false;
+  std::vector<ReaderVerdict> readers;  // what other programs make of it
+  std::string json;                    // all of it, for programs
 };
 
 }  // namespace dorabooth

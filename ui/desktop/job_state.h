@@ -8,8 +8,8 @@
 namespace dorabooth {
 
 // kFiles reads and lists files; the others run a pipeline.
-enum class JobId { kTrain, kCompare, kMerge, kInspect, kDataset, kFiles };
-constexpr size_t kJobCount = 6;
+enum class JobId { kTrain, kCompare, kMerge, kConvert, kAnalyze, kInspect, kDataset, kFiles };
+constexpr size_t kJobCount = 8;
 
 struct JobState {
   enum class Phase { kIdle, kRunning, kPaused, kStopping, kFinished, kStopped, kFailed };

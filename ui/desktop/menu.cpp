@@ -145,6 +145,32 @@ void add_export_items(std::vector<MenuItem>& items, const State& state) {
                    AppAction(CopyText{report ? report->path : ""}), report.has_value()});
 }
 
+void add_convert_items(std::vector<MenuItem>& items, const State& state) {
+  const JobState& job = state.jobs[JobId::kConvert];
+  items.push_back({"Export", "Convert", ImGuiMod_Ctrl | ImGuiKey_K, ConvertAction(StartConvert{}),
+                   !job.active()});
+  items.push_back({"Export", "Stop converting", ImGuiMod_Ctrl | ImGuiMod_Shift | ImGuiKey_K,
+                   ConvertAction(StopConvert{}), job.active()});
+}
+
+void add_analyze_items(std::vector<MenuItem>& items, const State& state) {
+  const JobState& job = state.jobs[JobId::kAnalyze];
+  const bool done = state.analyze.report.has_value();
+  const std::string file = (std::filesystem::path(state.places.results) / "analysis").string();
+  items.push_back({"Analyze", "Analyze", ImGuiMod_Ctrl | ImGuiKey_T, AnalyzeAction(StartAnalyze{}),
+                   !job.active()});
+  items.push_back({"Analyze", "Stop", ImGuiMod_Ctrl | ImGuiMod_Shift | ImGuiKey_T,
+                   AnalyzeAction(StopAnalyze{}), job.active()});
+  items.push_back(
+      {"Analyze", "Save CSV...", 0,
+       ask(FileQuestionKind::kSaveFile, FileUse::kSaveAnalysis, "Save the table", file + ".csv"),
+       done});
+  items.push_back({"Analyze", "Save JSON...", 0,
+                   ask(FileQuestionKind::kSaveFile, FileUse::kSaveAnalysis, "Save the analysis",
+                       file + ".json"),
+                   done});
+}
+
 void add_log_items(std::vector<MenuItem>& items, const State& state) {
   items.push_back({"Log", "Copy the shown messages", ImGuiMod_Ctrl | ImGuiMod_Shift | ImGuiKey_L,
                    AppAction(CopyLog{}), !state.log.messages.empty()});
@@ -191,6 +217,8 @@ std::vector<MenuItem> menu_items(const State& state) {
   add_train_items(items, state);
   add_compare_items(items, state);
   add_export_items(items, state);
+  add_convert_items(items, state);
+  add_analyze_items(items, state);
   add_log_items(items, state);
   add_window_items(items, state);
   return items;

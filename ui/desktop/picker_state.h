@@ -26,6 +26,7 @@ enum class FileUse {
   kLoadPrompts,       // text, one prompt a line
   kTakePicture,       // of ours: its settings
   kSaveComparison,    // .png or .html
+  kSaveAnalysis,      // .csv or .json
 };
 
 struct FileQuestion {

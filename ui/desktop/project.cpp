@@ -14,10 +14,18 @@ constexpr int kVersion = 1;
 
 }  // namespace
 
+ConvertRequest Project::proved() {
+  ConvertRequest request;
+  request.verify = true;
+  return request;
+}
+
 void set_base(Project& project, const std::string& path) {
   project.train.pretrained_model_name_or_path = path;
   project.compare.pretrained_model_name_or_path = path;
   project.merge.pretrained_model_name_or_path = path;
+  project.convert.pretrained_model_name_or_path = path;
+  project.analyze.pretrained_model_name_or_path = path;
 }
 
 ProjectForm project_form(Project& project, FormId form) {
@@ -28,6 +36,10 @@ ProjectForm project_form(Project& project, FormId form) {
       return {&compare_fields(), &project.compare};
     case FormId::kMerge:
       return {&merge_fields(), &project.merge};
+    case FormId::kConvert:
+      return {&convert_fields(), &project.convert};
+    case FormId::kAnalyze:
+      return {&analyze_fields(), &project.analyze};
   }
   return {};
 }
@@ -45,6 +57,8 @@ json project_to_json(const Project& project) {
       {"train", train_fields().to_json(&project.train)},
       {"compare", compare_fields().to_json(&project.compare)},
       {"merge", merge_fields().to_json(&project.merge)},
+      {"convert", convert_fields().to_json(&project.convert)},
+      {"analyze", analyze_fields().to_json(&project.analyze)},
       {"favourites", project.favourites},
       {"unfinished_run",
        project.unfinished_run ? train_fields().to_json(&*project.unfinished_run) : json(nullptr)},
@@ -61,6 +75,14 @@ Project project_from_json(const json& file, const std::string& where) {
     train_fields().from_json(&project.train, file.at("train"), where + ": train");
     compare_fields().from_json(&project.compare, file.at("compare"), where + ": compare");
     merge_fields().from_json(&project.merge, file.at("merge"), where + ": merge");
+    const std::string base = project.merge.pretrained_model_name_or_path;
+    project.convert.pretrained_model_name_or_path = base;
+    project.analyze.pretrained_model_name_or_path = base;
+    // Projects from before these two windows have no settings of them.
+    if (file.contains("convert"))
+      convert_fields().from_json(&project.convert, file.at("convert"), where + ": convert");
+    if (file.contains("analyze"))
+      analyze_fields().from_json(&project.analyze, file.at("analyze"), where + ": analyze");
     project.favourites = file.at("favourites").get<std::vector<std::string>>();
     if (const json& run = file.at("unfinished_run"); !run.is_null())
       train_fields().from_json(&project.unfinished_run.emplace(), run, where + ": unfinished_run");

@@ -7,7 +7,9 @@
 #include <string>
 #include <vector>
 
+#include "pipelines/analyze.h"
 #include "pipelines/compare.h"
+#include "pipelines/convert.h"
 #include "pipelines/merge.h"
 #include "pipelines/train.h"
 #include "ui/desktop/form_state.h"
@@ -17,9 +19,14 @@ namespace dorabooth {
 // The base stands in each request; set_base() keeps them equal. The folder of pictures is
 // train.instance_data_dir.
 struct Project {
+  // What the Export window converts it proves, unless told otherwise.
+  static ConvertRequest proved();
+
   TrainConfig train;
   CompareRequest compare;
   MergeRequest merge;
+  ConvertRequest convert = proved();
+  AnalyzeRequest analyze;
   std::vector<std::string> favourites;  // pictures, by path
   // A run that was started and did not end: it resumes from its checkpoint.
   std::optional<TrainConfig> unfinished_run;

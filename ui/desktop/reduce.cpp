@@ -45,6 +45,8 @@ Effects dispatch(State& state, const Action& action) {
                         [&](const TrainAction& a) { return reduce_train(state, a); },
                         [&](const CompareAction& a) { return reduce_compare(state, a); },
                         [&](const ExportAction& a) { return reduce_export(state, a); },
+                        [&](const ConvertAction& a) { return reduce_convert(state, a); },
+                        [&](const AnalyzeAction& a) { return reduce_analyze(state, a); },
                         [&](const InspectAction& a) { return reduce_inspect(state, a); },
                     },
                     action);
@@ -133,6 +135,10 @@ const char* job_text(JobId job) {
       return "compare";
     case JobId::kMerge:
       return "merge";
+    case JobId::kConvert:
+      return "convert";
+    case JobId::kAnalyze:
+      return "analyze";
     case JobId::kInspect:
       return "inspect";
     case JobId::kDataset:
@@ -147,6 +153,7 @@ void frame_drawn(State& state) {
   state.focus.reset();
   state.layout_reset = false;
   state.compare.to_pictures = false;
+  state.export_.to_tab.reset();
 }
 
 void begin_job(State& state, JobId id) {

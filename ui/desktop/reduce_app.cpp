@@ -23,6 +23,8 @@ Effects stop_and_quit(State& state) {
   Effects effects = reduce_train(state, StopTraining{});
   for (Effect& effect : reduce_compare(state, StopCompare{})) effects.push_back(std::move(effect));
   for (Effect& effect : reduce_export(state, StopMerge{})) effects.push_back(std::move(effect));
+  for (Effect& effect : reduce_convert(state, StopConvert{})) effects.push_back(std::move(effect));
+  for (Effect& effect : reduce_analyze(state, StopAnalyze{})) effects.push_back(std::move(effect));
   if (!any_heavy_active(state.jobs)) effects.push_back(CloseProgram{});
   return effects;
 }

@@ -25,6 +25,7 @@ Effects start(State& state) {
     return {};
   }
   show_window(state, WindowId::kExport);
+  state.export_.to_tab = ExportTab::kMerge;
   begin_job(state, JobId::kMerge);
   state.export_.report.reset();
   return {RunMerge{state.project.merge}};

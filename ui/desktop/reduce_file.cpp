@@ -5,6 +5,7 @@
 #include <set>
 #include <sstream>
 
+#include "pipelines/analysis_text.h"
 #include "src/base/error.h"
 #include "ui/desktop/compare_cells.h"
 #include "ui/desktop/persistence.h"
@@ -21,6 +22,14 @@ Effects add_to_field(State& state, const FileQuestion& question, const std::stri
   nlohmann::json list = form.table->get(form.object, form.table->at(question.field));
   list.push_back(path);
   return reduce_form(state, SetField{question.form, question.field, list});
+}
+
+Effects save_analysis(const State& state, const std::string& path) {
+  if (!state.analyze.report) return {};
+  const AnalyzeReport& report = *state.analyze.report;
+  const bool json = fs::path(path).extension() == ".json";
+  return {SaveText{
+      path, json ? analysis_json(report, "both").dump(2) + "\n" : analysis_csv(report, "both")}};
 }
 
 Effects answer(State& state, const FileQuestion& question, const std::string& path) {
@@ -51,6 +60,8 @@ Effects answer(State& state, const FileQuestion& question, const std::string& pa
       return reduce_compare(state, TakePicture{path});
     case FileUse::kSaveComparison:
       return {WriteComparison{comparison_sheet(state), path}};
+    case FileUse::kSaveAnalysis:
+      return save_analysis(state, path);
   }
   return {};
 }

@@ -14,6 +14,8 @@ Effects reduce_train(State& state, const TrainAction& action);
 Effects reduce_compare(State& state, const CompareAction& action);
 void reduce_compare_columns(State& state, const CompareAction& action);
 Effects reduce_export(State& state, const ExportAction& action);
+Effects reduce_convert(State& state, const ConvertAction& action);
+Effects reduce_analyze(State& state, const AnalyzeAction& action);
 Effects reduce_inspect(State& state, const InspectAction& action);
 
 // What a job's events change beside its JobState, which reduce() keeps itself.

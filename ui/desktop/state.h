@@ -5,8 +5,10 @@
 #include <optional>
 #include <string>
 
+#include "ui/desktop/analyze_state.h"
 #include "ui/desktop/closing_state.h"
 #include "ui/desktop/compare_state.h"
+#include "ui/desktop/convert_state.h"
 #include "ui/desktop/dataset_state.h"
 #include "ui/desktop/export_state.h"
 #include "ui/desktop/form_state.h"
@@ -37,7 +39,7 @@ struct State {
   Settings settings;
   Places places;
 
-  std::array<FormState, 3> forms;  // by FormId
+  std::array<FormState, 5> forms;  // by FormId
   FormState& form(FormId id) { return forms[static_cast<size_t>(id)]; }
   const FormState& form(FormId id) const { return forms[static_cast<size_t>(id)]; }
 
@@ -45,6 +47,8 @@ struct State {
   TrainState train;
   CompareState compare;
   ExportState export_;
+  ConvertState convert;
+  AnalyzeState analyze;
   InspectState inspect;
   LogState log;
   PickerState picker;

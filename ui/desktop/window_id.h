@@ -6,16 +6,16 @@
 
 namespace dorabooth {
 
-enum class WindowId { kStart, kDataset, kTrain, kCompare, kExport, kInspect, kLog };
-constexpr size_t kWindowCount = 7;
+enum class WindowId { kStart, kDataset, kTrain, kCompare, kExport, kAnalyze, kInspect, kLog };
+constexpr size_t kWindowCount = 8;
 
 constexpr std::array<WindowId, kWindowCount> kWindows = {
-    WindowId::kStart,  WindowId::kDataset, WindowId::kTrain, WindowId::kCompare,
-    WindowId::kExport, WindowId::kInspect, WindowId::kLog};
+    WindowId::kStart,  WindowId::kDataset, WindowId::kTrain,   WindowId::kCompare,
+    WindowId::kExport, WindowId::kAnalyze, WindowId::kInspect, WindowId::kLog};
 
 constexpr const char* window_title(WindowId id) {
-  constexpr const char* kTitles[kWindowCount] = {"Start",  "Dataset", "Train", "Compare",
-                                                 "Export", "Inspect", "Log"};
+  constexpr const char* kTitles[kWindowCount] = {"Start",  "Dataset", "Train",   "Compare",
+                                                 "Export", "Analyze", "Inspect", "Log"};
   return kTitles[static_cast<size_t>(id)];
 }
 

@@ -3,8 +3,10 @@
 
 #include <memory>
 
+#include "pipelines/analyze.h"
 #include "pipelines/compare.h"
 #include "pipelines/comparison_sheet.h"
+#include "pipelines/convert.h"
 #include "pipelines/drawn_cells.h"
 #include "pipelines/forecast.h"
 #include "pipelines/inspect.h"
@@ -55,9 +57,17 @@ Pipelines desktop_pipelines() {
     open_devices("cpu");
     return plan_merge(request);
   };
-  pipelines.inspect = [](const InspectRequest& request) {
+  pipelines.convert = [](const ConvertRequest& request, Progress& progress, std::stop_token stop) {
     open_devices("cpu");
-    return inspect(request);
+    return convert(request, progress, stop);
+  };
+  pipelines.analyze = [](const AnalyzeRequest& request, Progress& progress, std::stop_token stop) {
+    open_devices("cpu");
+    return analyze(request, progress, stop);
+  };
+  pipelines.inspect = [](const InspectRequest& request, Progress& progress, std::stop_token stop) {
+    open_devices("cpu");
+    return inspect(request, progress, stop);
   };
   pipelines.survey = [cache = std::make_shared<SurveyCache>()](
                          const SurveyRequest& request, Progress& progress, std::stop_token stop) {

@@ -3,6 +3,7 @@
 
 #include "ui/desktop/layout.h"
 #include "ui/desktop/menu.h"
+#include "ui/desktop/views/analyze.h"
 #include "ui/desktop/views/close_question.h"
 #include "ui/desktop/views/compare.h"
 #include "ui/desktop/views/dataset.h"
@@ -29,6 +30,8 @@ View view_of(WindowId window) {
       return draw_compare;
     case WindowId::kExport:
       return draw_export;
+    case WindowId::kAnalyze:
+      return draw_analyze;
     case WindowId::kInspect:
       return draw_inspect;
     case WindowId::kLog:

@@ -10,6 +10,7 @@
 #include "src/base/atomic_file.h"
 #include "ui/desktop/heavy_jobs.h"
 #include "ui/desktop/theme.h"
+#include "ui/desktop/views/export_convert.h"
 #include "ui/desktop/widgets/form.h"
 #include "ui/desktop/widgets/job_line.h"
 #include "ui/desktop/widgets/path_text.h"
@@ -165,9 +166,11 @@ void draw_run(const State& state, Actions& actions) {
   }
 }
 
-}  // namespace
+ImGuiTabItemFlags tab_flags(const State& state, ExportTab tab) {
+  return state.export_.to_tab == tab ? ImGuiTabItemFlags_SetSelected : ImGuiTabItemFlags_None;
+}
 
-void draw_export(const State& state, Actions& actions, Widgets&) {
+void draw_merge(const State& state, Actions& actions) {
   const bool active = state.jobs[JobId::kMerge].active();
   if (!active && !state.export_.planning &&
       state.export_.planned != merge_fields().to_json(&state.project.merge).dump())
@@ -184,6 +187,21 @@ void draw_export(const State& state, Actions& actions, Widgets&) {
   ImGui::SameLine();
   if (ImGui::BeginChild("Run", {0, 0}, ImGuiChildFlags_NavFlattened)) draw_run(state, actions);
   ImGui::EndChild();
+}
+
+}  // namespace
+
+void draw_export(const State& state, Actions& actions, Widgets&) {
+  if (!ImGui::BeginTabBar("Ways")) return;
+  if (ImGui::BeginTabItem("Merge", nullptr, tab_flags(state, ExportTab::kMerge))) {
+    draw_merge(state, actions);
+    ImGui::EndTabItem();
+  }
+  if (ImGui::BeginTabItem("Convert", nullptr, tab_flags(state, ExportTab::kConvert))) {
+    draw_export_convert(state, actions);
+    ImGui::EndTabItem();
+  }
+  ImGui::EndTabBar();
 }
 
 }  // namespace dorabooth

@@ -5,6 +5,7 @@
 #include "ui/desktop/theme.h"
 #include "ui/desktop/widgets/job_line.h"
 #include "ui/desktop/widgets/selectable_text.h"
+#include "ui/desktop/widgets/verdict_table.h"
 
 namespace dorabooth {
 
@@ -29,6 +30,8 @@ void draw_facts(const InspectState& inspect) {
   ImGui::TableSetupColumn("Value", ImGuiTableColumnFlags_WidthStretch);
   for (size_t i = 0; i < inspect.facts.size(); ++i) {
     const auto& [name, value] = inspect.facts[i];
+    if (!inspect.readers.empty() && name.starts_with("read by "))
+      continue;  // in a table of its own
     ImGui::TableNextRow();
     ImGui::TableNextColumn();
     ImGui::TextUnformatted(name.c_str());
@@ -54,11 +57,29 @@ void draw_problems(const InspectState& inspect) {
   ImGui::PopStyleColor();
 }
 
+void draw_readers(const InspectState& inspect) {
+  if (!inspect.adapter) return;
+  if (inspect.base.empty()) {
+    ImGui::TextWrapped(
+        "Choose the base that it is for in the Start window, and inspect it again, to see what "
+        "other programs make of it.");
+    return;
+  }
+  if (inspect.readers.empty()) return;
+  ImGui::SeparatorText("What each program computes from it");
+  ImGui::TextDisabled("with the base %s", inspect.base.c_str());
+  draw_verdict_table(inspect.readers);
+  ImGui::SeparatorText("What is in it");
+}
+
 void draw_report(const InspectState& inspect, Actions& actions) {
   ImGui::TextWrapped("%s", inspect.summary.c_str());
   draw_problems(inspect);
   if (ImGui::Button("Copy as JSON")) actions.add(AppAction(CopyText{inspect.json}));
-  if (ImGui::BeginChild("Facts")) draw_facts(inspect);
+  if (ImGui::BeginChild("Facts")) {
+    draw_readers(inspect);
+    draw_facts(inspect);
+  }
   ImGui::EndChild();
 }
 
@@ -72,6 +93,10 @@ void draw_inspect(const State& state, Actions& actions, Widgets&) {
   ImGui::SameLine();
   draw_button("Choose a folder...", FileQuestionKind::kOpenFolder, inspect, actions);
   ImGui::EndDisabled();
+  if (job.active() && job.total > 0) {
+    ImGui::SameLine();
+    if (ImGui::Button("Stop")) actions.add(InspectAction(StopInspect{}));
+  }
   if (inspect.path.empty()) {
     ImGui::TextWrapped(
         "Drop a .safetensors file or a model's folder on this window, or choose one, to see what "
@@ -84,6 +109,7 @@ void draw_inspect(const State& state, Actions& actions, Widgets&) {
     draw_report(inspect, actions);
   } else if (job.active()) {
     ImGui::TextUnformatted("The file is being read.");
+    if (job.total > 0) draw_job_line(job);
   } else {
     draw_job_line(job);
   }

@@ -85,6 +85,10 @@ FieldEdit draw_text(const Field& field, const json& value) {
   return edit;
 }
 
+bool holds_paths(const Field& field) {
+  return field.name == "adapter_path" || field.name == "run" || field.name == "checkpoint";
+}
+
 FieldEdit draw_text_list(const Field& field, const json& value) {
   FieldEdit edit;
   json list = value.is_array() ? value : json::array();
@@ -97,6 +101,10 @@ FieldEdit draw_text_list(const Field& field, const json& value) {
       edit.value = list;
     }
     note_end(edit);
+    if (holds_paths(field)) {
+      if (!text.empty()) ImGui::SetItemTooltip("%s", text.c_str());
+      show_end_of_path(text);
+    }
     ImGui::SameLine();
     if (!ImGui::Button(("Remove##" + id).c_str())) continue;
     list.erase(i);

@@ -2,7 +2,7 @@
 
 #include <imgui.h>
 
-#include <string>
+#include "ui/desktop/widgets/layer_name.h"
 
 namespace dorabooth {
 
@@ -13,20 +13,10 @@ void draw_number(double value) {
   ImGui::Text("%.3g", value);
 }
 
-// The end of a module's name tells the layers apart: what has no room is left out at its start.
-void draw_module(const std::string& module) {
-  const float room = ImGui::GetContentRegionAvail().x;
-  std::string text = module;
-  for (size_t from = 1; ImGui::CalcTextSize(text.c_str()).x > room && from < module.size(); ++from)
-    text = "…" + module.substr(from);
-  ImGui::TextUnformatted(text.c_str());
-  ImGui::SetItemTooltip("%s", module.c_str());
-}
-
 void draw_row(const MergedLayer& layer) {
   ImGui::TableNextRow();
   ImGui::TableNextColumn();
-  draw_module(layer.module);
+  draw_layer_name(layer.module);
   draw_number(layer.largest_change);
   draw_number(layer.rounding);
   draw_number(layer.forward_error);
