@@ -225,7 +225,7 @@ TEST(TrainView, APresetLeavesWhatWasChosen) {
   const std::string path = desk.last_effect<LoadText>()->path;
   reduce(desk.state, FileAction(TextLoaded{TextUse::kPreset, path, read_file(path)}));
   const TrainConfig& train = desk.state.project.train;
-  EXPECT_EQ(train.max_train_steps, 150);
+  EXPECT_EQ(train.max_train_steps, 400);
   EXPECT_EQ(train.pretrained_model_name_or_path, "sdxl-base");
   EXPECT_EQ(train.instance_data_dir, "my_dog");
   EXPECT_FALSE(train.instance_prompt);
