@@ -64,7 +64,7 @@ void require_pairs(const AdapterContents& contents, const std::string& to) {
   if (!contents.patches.empty()) {
     const WeightPatch& patch = contents.patches.front();
     fail(patch.parameter, " has ", patch.title(), ", which ", to,
-         "'s files cannot hold: --to kohya or comfyui keeps it, --to lora-svd makes a LoRA of it");
+         " files cannot hold: --to kohya or comfyui keeps it, --to lora-svd makes a LoRA of it");
   }
 }
 
@@ -223,7 +223,14 @@ class Conversion {
     }
     report_.path = target.string();
     progress_.on(SavedEvent{report_.path});
-    if (request_.verify) verify(file, target);
+    if (request_.verify) {
+      if (!contents.patches.empty()) {
+        log_.warning(concat("--verify replays the readers' formulas for LoRA and DoRA of linear ",
+                            "layers; of ", contents.patches.size(), " other parameters, such as ",
+                            contents.patches[0].parameter, ", it says nothing"));
+      }
+      verify(file, target);
+    }
     report_.stopped = stop_.stop_requested();
     return std::move(report_);
   }

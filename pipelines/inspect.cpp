@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <set>
 
 #include "pipelines/parts/checkpoint_layers.h"
 #include "pipelines/parts/consumer_table.h"
@@ -85,8 +86,45 @@ void metadata_facts(const SafetensorsFile& file, Report& report) {
   }
 }
 
+// An adapter read against the base that the request names.
+struct Fit {
+  explicit Fit(const InspectRequest& request)
+      : base(Checkpoint::open(*request.pretrained_model_name_or_path)),
+        layers(checkpoint_layers(base, shapes)),
+        parameters(checkpoint_shapes(base)),
+        adapter(read_adapter_contents(request.path, layers, parameters, request)) {}
+
+  Checkpoint base;
+  std::vector<std::unique_ptr<nn::Linear>> shapes;
+  LinearLayers layers;
+  ParameterShapes parameters;
+  AdapterContents adapter;
+};
+
+void tell_fit(const InspectRequest& request, const Fit& fit, Report& report) {
+  report.fact("fits the base", concat(*request.pretrained_model_name_or_path, ": ",
+                                      fit.adapter.modules().size(), " modules"));
+  report.fact("kinds", fit.adapter.kinds());
+  report.fact("ignored keys", joined(fit.adapter.ignored_keys));
+  if (fit.adapter.file.spec.is_vera() || fit.adapter.file.modules.empty()) return;
+  report.readers(
+      judge_consumers(read_stored_pairs(request.path, fit.layers, fit.parameters, request),
+                      fit.adapter.file, fit.base, report.progress, report.stop));
+}
+
 void inspect_adapter(const SafetensorsFile& file, const InspectRequest& request, Report& report) {
-  const AdapterSummary summary = summarize_adapter(file);
+  std::optional<Fit> fit;
+  std::string misfit;
+  if (request.pretrained_model_name_or_path) {
+    try {
+      fit.emplace(request);
+    } catch (const Error& error) {
+      misfit = error.what();
+    }
+  }
+  std::set<std::string> ignored;
+  if (fit) ignored.insert(fit->adapter.ignored_keys.begin(), fit->adapter.ignored_keys.end());
+  const AdapterSummary summary = summarize_adapter(file, ignored);
   std::string components;
   for (const auto& [component, count] : summary.modules_by_component) {
     components += concat(components.empty() ? "" : ", ", component, " ", count);
@@ -108,25 +146,8 @@ void inspect_adapter(const SafetensorsFile& file, const InspectRequest& request,
   }
   report.fact("tensors", tensors_text(file.entries()));
   for (const std::string& problem : summary.problems) report.problem(problem);
-  if (request.pretrained_model_name_or_path) {
-    try {
-      const std::string& base = *request.pretrained_model_name_or_path;
-      std::vector<std::unique_ptr<nn::Linear>> shapes;
-      const Checkpoint checkpoint = Checkpoint::open(base);
-      const LinearLayers layers = checkpoint_layers(checkpoint, shapes);
-      const ParameterShapes parameters = checkpoint_shapes(checkpoint);
-      const AdapterContents adapter =
-          read_adapter_contents(request.path, layers, parameters, request);
-      report.fact("fits the base", concat(base, ": ", adapter.modules().size(), " modules"));
-      report.fact("kinds", adapter.kinds());
-      report.fact("ignored keys", joined(adapter.ignored_keys));
-      if (adapter.file.spec.is_vera() || adapter.file.modules.empty()) return;
-      report.readers(judge_consumers(read_stored_pairs(request.path, layers, parameters, request),
-                                     adapter.file, checkpoint, report.progress, report.stop));
-    } catch (const Error& error) {
-      report.problem(error.what());
-    }
-  }
+  if (!misfit.empty()) report.problem(misfit);
+  if (fit) tell_fit(request, *fit, report);
 }
 
 void inspect_base(const Checkpoint& checkpoint, Report& report) {

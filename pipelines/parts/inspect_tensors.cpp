@@ -183,13 +183,15 @@ bool looks_like_adapter(const std::vector<TensorEntry>& entries) {
   });
 }
 
-AdapterSummary summarize_adapter(const SafetensorsFile& file) {
+AdapterSummary summarize_adapter(const SafetensorsFile& file,
+                                 const std::set<std::string>& ignored) {
   AdapterSummary summary;
   std::map<std::string, Module> modules;
   summary.kind = "LoRA";
   summary.format = "diffusers";
   size_t others = 0;  // tensors that are no half of a pair
   for (const TensorEntry& entry : file.entries()) {
+    if (ignored.contains(entry.name)) continue;
     if (entry.name == "base_model.vera_A" || entry.name == "base_model.vera_B") continue;
     if (const auto bundled = parse_bundled_key(entry.name)) {
       summary.placeholders.insert(bundled->placeholder);

@@ -31,6 +31,8 @@ struct AdapterSummary {
 };
 
 bool looks_like_adapter(const std::vector<TensorEntry>& entries);
-AdapterSummary summarize_adapter(const SafetensorsFile& file);
+// Without `ignored` keys.
+AdapterSummary summarize_adapter(const SafetensorsFile& file,
+                                 const std::set<std::string>& ignored = {});
 
 }  // namespace dorabooth

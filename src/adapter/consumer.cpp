@@ -162,6 +162,9 @@ std::string unread_reason(Consumer consumer, const StoredAdapter& file,
   }
   if (consumer == Consumer::kPeft) return "it reads PEFT's folders alone";
   if (file.layout == AdapterLayout::kKohya) return "";
+  if (file.layout == AdapterLayout::kComfyUi) {
+    return consumer == Consumer::kComfyUi ? "" : "it does not know ComfyUI's bare paths";
+  }
   if (consumer == Consumer::kDiffusers || consumer == Consumer::kSdNext) return "";
   if (consumer == Consumer::kComfyUi && comfyui_knows(module.key)) return "";
   return "it does not know diffusers' names";

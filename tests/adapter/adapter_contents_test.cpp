@@ -7,6 +7,7 @@
 #include <set>
 #include <tuple>
 
+#include "src/base/atomic_file.h"
 #include "src/base/error.h"
 #include "tests/adapter/base_layers.h"
 #include "tests/support/fixtures.h"
@@ -166,6 +167,28 @@ TEST_F(AdapterContentsTest, MagnitudesOfConvolutionsAreReadInEverySpelling) {
     EXPECT_EQ(contents.patches[0].input_axis, input_axis) << ending;
     EXPECT_EQ(contents.patches[0].title(), "LoCon with magnitudes");
   }
+}
+
+TEST_F(AdapterContentsTest, PeftsFoldersMayHoldConvolutionsWithAlphaInTheirConfig) {
+  const std::string stem = "base_model.model.down_blocks.1.resnets.0.conv1";
+  const Tensors tensors = {{stem + ".lora_A.weight", at::randn({4, 4, 3, 3})},
+                           {stem + ".lora_B.weight", at::randn({8, 4, 1, 1})},
+                           {stem + ".lora_magnitude_vector", at::rand({1, 8, 1, 1}) + 0.5}};
+  write_tensor_file(folder_.path() / "adapter_model.safetensors", tensors);
+  const auto config = [&](const std::string& more) {
+    write_file_atomically(folder_.path() / "adapter_config.json",
+                          R"({"peft_type": "LORA", "r": 4, "lora_alpha": 6,
+                              "target_modules": ["conv1"])" +
+                              more + "}");
+    return read_adapter_contents(folder_.path(), base_.layers, shapes_);
+  };
+  const AdapterContents contents = config(R"(, "use_dora": true, "use_rslora": true)");
+  ASSERT_EQ(contents.patches.size(), 1u);
+  EXPECT_EQ(contents.patches[0].scale, 3.0);  // 6/sqrt(4)
+  EXPECT_FALSE(contents.patches[0].input_axis);
+  EXPECT_TRUE(at::equal(contents.patches[0].magnitude,
+                        tensors.at(stem + ".lora_magnitude_vector").flatten()));
+  EXPECT_NE(message_of([&] { config(""); }).find("use_dora is false"), std::string::npos);
 }
 
 TEST_F(AdapterContentsTest, UnknownKeysAreAnErrorOrAList) {

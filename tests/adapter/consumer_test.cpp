@@ -247,5 +247,18 @@ TEST(Consumer, NamesDecideWhoReadsAFile) {
   EXPECT_TRUE(reads(Consumer::kComfyUi, text));
 }
 
+TEST(ConsumerLayouts, BarePathsAreComfyUisAlone) {
+  StoredAdapter file;
+  file.layout = AdapterLayout::kComfyUi;
+  StoredModule module;
+  module.key = "diffusion_model.input_blocks.4.1.transformer_blocks.0.attn1.to_q.lora_up.weight";
+  module.down = at::ones({1, 2});
+  module.up = at::ones({2, 1});
+  for (const Consumer consumer : all_consumers()) {
+    EXPECT_EQ(unread_reason(consumer, file, module).empty(), consumer == Consumer::kComfyUi)
+        << consumer_title(consumer);
+  }
+}
+
 }  // namespace
 }  // namespace dorabooth

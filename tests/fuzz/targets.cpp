@@ -6,11 +6,14 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <string>
 
 #include "src/adapter/adapter_header.h"
 #include "src/adapter/adapter_keys.h"
+#include "src/adapter/bundled_embedding.h"
 #include "src/adapter/lora_config.h"
+#include "src/adapter/module_parts.h"
 #include "src/base/error.h"
 #include "src/imagefile/image_file.h"
 #include "src/scheduler/scheduler_config.h"
@@ -140,19 +143,34 @@ void adapter_keys(std::string_view bytes) {
   static const AdapterKeys keys(
       {"unet.down_blocks.1.attentions.0.transformer_blocks.0.attn1.to_q",
        "unet.down_blocks.1.attentions.0.transformer_blocks.0.attn1.to_out.0",
-       "unet.mid_block.attentions.0.proj_in", "unet.a_b.c", "unet.a.b_c",
+       "unet.mid_block.attentions.0.proj_in", "unet.a_b.c", "unet.a.b_c", "unet.conv_in",
+       "unet.down_blocks.1.resnets.0.conv1", "unet.down_blocks.1.resnets.0.conv_shortcut",
+       "unet.down_blocks.0.downsamplers.0.conv", "unet.up_blocks.0.upsamplers.0.conv",
+       "unet.conv_norm_out", "text_encoder.text_model.final_layer_norm",
        "text_encoder.text_model.encoder.layers.0.self_attn.q_proj",
        "text_encoder_2.text_model.encoder.layers.0.mlp.fc1"});
   while (!bytes.empty()) {
     const size_t end = bytes.find('\n');
     const std::string key(bytes.substr(0, end));
     bytes = end == std::string_view::npos ? std::string_view() : bytes.substr(end + 1);
+    std::map<AdapterRole, TensorEntry> entries;
+    ModuleParts parts;
     for (const char* component : {"", "unet", "text_encoder", "text_encoder_2"}) {
       expect_sentence([&] {
         const AdapterKey parsed = keys.parse(key, component);
-        if (parsed.module.empty()) std::abort();
+        if (parsed.module.empty() || kohya_ending(parsed.role).empty()) std::abort();
+        TensorEntry& entry = entries[parsed.role];
+        entry.name = key;
+        parts.add(parsed.role, entry);  // from the second time on it is taken
+        if (parts.is_pair() && parts.algebra() != Algebra::kNone &&
+            parts.algebra() != Algebra::kLora) {
+          std::abort();
+        }
       });
     }
+    const auto bundled = parse_bundled_key(key);
+    if (bundled && !key.starts_with("bundle_emb.")) std::abort();
+    if (bundled && bundled->placeholder.size() + bundled->tensor.size() > key.size()) std::abort();
   }
 }
 

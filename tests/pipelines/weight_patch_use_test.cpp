@@ -296,7 +296,7 @@ TEST_F(WeightPatchUse, InspectTellsKindsEmbeddingsAndUnknownKeys) {
   request.pretrained_model_name_or_path = base_path();
   report = inspect(request);
   EXPECT_TRUE(report.problems.empty()) << report.json;
-  EXPECT_EQ(fact(report, "unknown keys"), "what.is.this");
+  EXPECT_EQ(fact(report, "ignored keys"), "what.is.this");
   EXPECT_NE(fact(report, "kinds").find("LoCon with magnitudes"), std::string::npos);
   EXPECT_NE(fact(report, "fits the base").find("5 modules"), std::string::npos)
       << fact(report, "fits the base");
