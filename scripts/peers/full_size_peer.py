@@ -7,6 +7,7 @@ and calls its UNet once. RESULT gets one line: wall seconds, processor seconds a
 memory in MB; of a merge without the time of Python's imports, of a start from the start of the process.
 """
 
+import os
 import resource
 import sys
 import time
@@ -30,7 +31,6 @@ def process_age():
     """Seconds since this process was started."""
     with open("/proc/self/stat") as file:
         ticks = int(file.read().rsplit(")", 1)[1].split()[19])
-    import os
     return time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
 
 

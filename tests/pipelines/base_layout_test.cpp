@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstring>
 #include <filesystem>
 #include <nlohmann/json.hpp>
@@ -172,6 +173,23 @@ TEST_F(BaseLayout, AnotherDtypeRoundsEachNumberOnceAndLeavesIntegers) {
   // Its hash was that of other bytes.
   EXPECT_FALSE(
       SafetensorsFile(path("wide.safetensors")).metadata().contains("modelspec.hash_sha256"));
+}
+
+TEST_F(BaseLayout, AnotherDtypeInMemoryIsTheSameNumbersRoundedOnce) {
+  const auto stored =
+      read_tensors(fs::path(base_path()) / "unet" / "diffusion_pytorch_model.safetensors");
+  const Checkpoint base = Checkpoint::open(base_path());
+  int64_t largest = 0;
+  for (const auto& [name, tensor] : stored) {
+    ASSERT_EQ(tensor.scalar_type(), at::kHalf) << name;
+    largest = std::max(largest, tensor.numel());
+    const Weights& weights = base.weights(Component::kUNet);
+    const at::Tensor wide = tensor.to(at::kFloat);
+    EXPECT_TRUE(at::equal(weights.copy(name, at::kFloat, at::kCPU), wide)) << name;
+    EXPECT_TRUE(at::equal(weights.copy(name, at::kBFloat16, at::kCPU), wide.to(at::kBFloat16)))
+        << name;
+  }
+  EXPECT_GT(largest, 1 << 16) << "no tensor of several pieces";
 }
 
 TEST_F(BaseLayout, AMergedSingleFileKeepsTheLicenceAndItsSideTensors) {
