@@ -130,8 +130,8 @@ void Run::set_steps(int64_t micro_steps, size_t pictures) {
   validation_interval_ = validation_interval(config_, epoch_steps);
   facts_.total_steps = max_steps_;
   text_steps_ = text_steps_of(config_, max_steps_);
-  facts_.adapter_metadata =
-      training_metadata(config_, {static_cast<int64_t>(pictures), max_steps_, epoch_steps});
+  facts_.adapter_metadata = training_metadata(
+      config_, {static_cast<int64_t>(pictures), max_steps_, epoch_steps, peak_rate()});
   lr_ = lr_schedule_of(config_, max_steps_);
 }
 

@@ -34,13 +34,14 @@ void add_date(Metadata& values) {
   values["modelspec.date"] = date;
 }
 
-void add_rates(const TrainConfig& config, Metadata& values) {
-  values["ss_learning_rate"] = concat(config.learning_rate);
-  values["ss_unet_lr"] = concat(config.learning_rate);
+void add_rates(const TrainConfig& config, const TrainingNumbers& numbers, Metadata& values) {
+  values["ss_learning_rate"] = concat(numbers.learning_rate);
+  values["ss_unet_lr"] = concat(numbers.learning_rate);
   if (config.train_text_encoder || config.train_text_encoder_ti)
     values["ss_text_encoder_lr"] = concat(config.text_encoder_lr);
   values["ss_lr_scheduler"] = config.lr_scheduler;
-  values["ss_lr_warmup_steps"] = concat(config.lr_warmup_steps);
+  if (config.lr_scheduler != "constant")
+    values["ss_lr_warmup_steps"] = concat(config.lr_warmup_steps);
   values["ss_optimizer"] = config.optimizer;
   values["ss_max_grad_norm"] = concat(config.max_grad_norm);
 }
@@ -58,23 +59,23 @@ void add_objective(const TrainConfig& config, Metadata& values) {
 
 }  // namespace
 
-Metadata training_metadata(const TrainConfig& config, const TrainingCounts& counts) {
-  const int64_t epochs = (counts.steps + counts.epoch_steps - 1) / counts.epoch_steps;
+Metadata training_metadata(const TrainConfig& config, const TrainingNumbers& numbers) {
+  const int64_t epochs = (numbers.steps + numbers.epoch_steps - 1) / numbers.epoch_steps;
   Metadata values = {
       {"modelspec.resolution", concat(config.resolution, "x", config.resolution)},
       {"ss_resolution", concat("(", config.resolution, ", ", config.resolution, ")")},
       {"ss_sd_model_name",
        std::filesystem::path(config.pretrained_model_name_or_path).filename().string()},
       {"ss_seed", concat(config.seed)},
-      {"ss_num_train_images", concat(counts.pictures)},
+      {"ss_num_train_images", concat(numbers.pictures)},
       {"ss_num_epochs", concat(epochs)},
-      {"ss_max_train_steps", concat(counts.steps)},
+      {"ss_max_train_steps", concat(numbers.steps)},
       {"ss_gradient_accumulation_steps", concat(config.gradient_accumulation_steps)},
       {"ss_mixed_precision", config.mixed_precision}};
   // Kohya counts from the last layer, this program from SDXL's penultimate one.
-  if (config.clip_skip) values["ss_clip_skip"] = concat(*config.clip_skip + 2);
+  if (config.clip_skip.value_or(0) > 0) values["ss_clip_skip"] = concat(*config.clip_skip + 2);
   if (config.instance_prompt) values["modelspec.trigger_phrase"] = *config.instance_prompt;
-  add_rates(config, values);
+  add_rates(config, numbers, values);
   add_objective(config, values);
   add_date(values);
   return values;
