@@ -14,10 +14,12 @@
 #include "pipelines/parts/batch_loss.h"
 #include "pipelines/parts/init_adapter.h"
 #include "pipelines/parts/kept_texts.h"
+#include "pipelines/parts/output_format.h"
 #include "pipelines/parts/time_forecast.h"
 #include "pipelines/parts/token_abstractions.h"
 #include "pipelines/parts/trainer_options.h"
 #include "pipelines/parts/training_examples.h"
+#include "pipelines/parts/training_metadata.h"
 #include "pipelines/parts/training_pictures.h"
 #include "pipelines/parts/training_previews.h"
 #include "pipelines/parts/training_processes.h"
@@ -54,7 +56,7 @@ class Run {
   void check_pictures(ImageFolder& folder);
   std::optional<ExampleSet> encode(const ImageFolder& folder, const std::string& stream);
   bool open_batches(const ImageFolder& instance, const ImageFolder& of_class);
-  void set_steps(int64_t micro_steps);
+  void set_steps(int64_t micro_steps, size_t pictures);
   void open_validation(const ImageFolder& held_out);
   bool is_validation_due(int64_t done) const;
   std::map<std::string, double> held_out_losses(int64_t done);
@@ -72,7 +74,6 @@ class Run {
   double peak_rate() const { return learning_rate_of(config_, processes_.size()); }
   // Whether some process was told to. All of them meet at the first.
   bool is_stopped() const { return processes_.any(stop_.stop_requested()); }
-  std::map<std::string, std::string> metadata() const;
 
   const TrainConfig& config_;
   Progress& progress_;
@@ -122,14 +123,15 @@ std::optional<ExampleSet> Run::encode(const ImageFolder& folder, const std::stri
   return examples;
 }
 
-void Run::set_steps(int64_t micro_steps) {
+void Run::set_steps(int64_t micro_steps, size_t pictures) {
   const int64_t accumulation = config_.gradient_accumulation_steps;
   const int64_t epoch_steps = (micro_steps + accumulation - 1) / accumulation;
   max_steps_ = config_.max_train_steps.value_or(config_.num_train_epochs * epoch_steps);
   validation_interval_ = validation_interval(config_, epoch_steps);
   facts_.total_steps = max_steps_;
   text_steps_ = text_steps_of(config_, max_steps_);
-  facts_.adapter_metadata = metadata();
+  facts_.adapter_metadata = training_metadata(
+      config_, {static_cast<int64_t>(pictures), max_steps_, epoch_steps, peak_rate()});
   lr_ = lr_schedule_of(config_, max_steps_);
 }
 
@@ -146,13 +148,15 @@ bool Run::prepare() {
   processes_.join(config_, open_device(config_.device), log_);
   facts_.processes = processes_.size();
   check_train_config(config_);
+  check_output_format(config_);
   ImageFolder instance = instance_pictures(config_);
   check_pictures(instance);
   if (is_stopped()) return false;
   ImageFolder held_out;
   if (config_.validation_split > 0) held_out = hold_out_pictures(config_, instance);
   set_steps(batches_per_epoch(example_request(config_, 0, "instance", instance.pictures),
-                              config_.train_batch_size * processes_.size()));
+                              config_.train_batch_size * processes_.size()),
+            instance.pictures.size());
   if (processes_.is_first()) open_output();
   processes_.meet();
   const ExampleRequest examples = example_request(config_, 0, "instance", instance.pictures);
@@ -324,16 +328,6 @@ void Run::report_step(int64_t step, double seconds) {
   report_.diverged = reports_->diverged();
 }
 
-// The same for an adapter of a twin run and one trained alone.
-std::map<std::string, std::string> Run::metadata() const {
-  std::map<std::string, std::string> values = {
-      {"modelspec.resolution", concat(config_.resolution, "x", config_.resolution)},
-      {"ss_seed", std::to_string(config_.seed)},
-      {"ss_sd_model_name", fs::path(config_.pretrained_model_name_or_path).filename().string()}};
-  if (config_.instance_prompt) values["modelspec.trigger_phrase"] = *config_.instance_prompt;
-  return values;
-}
-
 void Run::checkpoint(int64_t step) {
   if (checkpoint_step_ == step) return;
   if (processes_.is_first()) {
@@ -358,6 +352,7 @@ void Run::save_final() {
                                 step_->losses().empty() ? 0.0 : step_->losses()[i],
                                 files.embedding.string()});
     progress_.on(SavedEvent{files.adapter.string()});
+    report_.adapters.back().converted = write_for_reader(config_, files.adapter, progress_);
     if (!files.embedding.empty()) progress_.on(SavedEvent{files.embedding.string()});
   }
 }

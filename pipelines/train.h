@@ -112,6 +112,7 @@ struct TrainConfig : ModelOptions, DataOptions {
   double ema_decay = 0.999;
 
   std::string output_dir = "lora-dreambooth-model";
+  std::string output_format = "diffusers";  // as convert's `to`
   int64_t checkpointing_steps = 500;
   std::optional<int64_t> checkpoints_total_limit;
   std::optional<std::string> resume_from_checkpoint;  // "latest" or a checkpoint folder
@@ -132,6 +133,7 @@ struct TrainedAdapter {
   std::string path;  // pytorch_lora_weights.safetensors
   double last_loss = 0.0;
   std::string embedding = {};  // <name of OUT>_emb.safetensors beside it; "" without new tokens
+  std::string converted = {};  // for the reader of output_format; "" with diffusers
 };
 
 struct TrainReport {

@@ -278,6 +278,11 @@ void add_objective_fields(FieldList<TrainConfig>& f) {
 void add_output_fields(FieldList<TrainConfig>& f) {
   f.group("Output");
   f.add("output_dir", &TrainConfig::output_dir, "Where everything is written.");
+  f.add("output_format", &TrainConfig::output_format,
+        "Whom the trained adapters are written for, in the words of convert's --to: beside "
+        "pytorch_lora_weights.safetensors, which is always there and is what checkpoints hold, "
+        "NAME_FORMAT.safetensors (peft: the folder NAME_peft), as convert writes it.")
+      .one_of({"diffusers", "peft", "kohya", "kohya-sgm", "comfyui"});
   f.add("checkpointing_steps", &TrainConfig::checkpointing_steps,
         "A checkpoint every N optimizer steps.")
       .at_least(1);

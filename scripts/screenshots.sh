@@ -8,7 +8,7 @@ usage: scripts/screenshots.sh [FOLDER]
 
 Drives the desktop program in a window of 1280x720 (assets/screenshots unless FOLDER is given) and, for looking at it
 only, of 2560x1440 at scale 2 (FOLDER/large, or out/large): bundled base and pictures, a twin run, a comparison,
-a merge. Needs Xvfb, which scripts/setup.sh installs; takes some minutes after the build.
+a merge, a conversion with its proof, an analysis, an inspected file. Needs Xvfb, which scripts/setup.sh installs; takes some minutes after the build.
 TEXT
 }
 

@@ -29,6 +29,7 @@ std::string state_file_of(const AdapterTrainer& trainer) {
 // checked apart.
 const std::set<std::string>& free_settings() {
   static const std::set<std::string> names = {"output_dir",
+                                              "output_format",
                                               "checkpointing_steps",
                                               "checkpoints_total_limit",
                                               "resume_from_checkpoint",

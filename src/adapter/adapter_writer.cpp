@@ -81,6 +81,7 @@ void write_diffusers_adapter(const fs::path& path, const AdapterSpec& given, con
   }
   Metadata metadata = with_common_metadata(spec, extra_metadata, "diffusers");
   metadata[kAdapterMetadataKey] = adapter_metadata_text(spec, ranks);
+  metadata["modelspec.hash_sha256"] = "0x" + tensors_sha256(tensors);
   metadata[kSpecKey] = spec_entry_text({spec, /*scale_in_b=*/true});
   write_adapter_tensors(path, tensors, metadata);
 }
@@ -156,6 +157,10 @@ void write_kohya(const fs::path& path, const AdapterSpec& given, const Modules& 
   Metadata metadata = with_common_metadata(spec, extra_metadata,
                                            "https://github.com/Stability-AI/generative-models");
   add_kohya_metadata(spec, form.patches, metadata);
+  metadata.emplace("ss_output_name", path.stem().string());
+  const std::string hash = tensors_sha256(tensors);
+  metadata["sshs_model_hash"] = hash;
+  metadata["modelspec.hash_sha256"] = "0x" + hash;
   const bool by_rows = std::ranges::any_of(form.patches, [](const WeightPatch& patch) {
     return patch.magnitude.defined() && !patch.input_axis;
   });

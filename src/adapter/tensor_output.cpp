@@ -4,6 +4,7 @@
 
 #include "src/base/atomic_file.h"
 #include "src/base/error.h"
+#include "src/base/hash.h"
 #include "src/ops/tensor_bytes.h"
 #include "src/tensorfile/safetensors.h"
 
@@ -15,6 +16,13 @@ at::Tensor checked_numbers(const std::string& name, const at::Tensor& tensor) {
   const at::Tensor value = tensor.detach().to(at::kCPU, at::kFloat).contiguous();
   if (!at::isfinite(value).all().item<bool>()) fail(name, ": holds values that are not finite");
   return value;
+}
+
+// The file has tensors of one type in the order of their names.
+std::string tensors_sha256(const std::map<std::string, at::Tensor>& tensors) {
+  Sha256 hash;
+  for (const auto& [name, tensor] : tensors) hash.update(tensor.const_data_ptr(), tensor.nbytes());
+  return hash.hex();
 }
 
 void write_adapter_tensors(const fs::path& path, const std::map<std::string, at::Tensor>& tensors,

@@ -31,14 +31,13 @@ const CommandText kText = {
 nlohmann::json to_json(const TrainReport& report) {
   nlohmann::json adapters = nlohmann::json::array();
   for (const TrainedAdapter& adapter : report.adapters)
-    adapters.push_back(
-        {{"name", adapter.name}, {"path", adapter.path}, {"last_loss", adapter.last_loss}});
-  return {{"adapters", adapters},
-          {"steps", report.steps},
-          {"stopped", report.stopped},
-          {"diverged", report.diverged},
-          {"seconds", report.seconds},
-          {"forecast_seconds", report.forecast_seconds},
+    adapters.push_back({{"name", adapter.name},
+                        {"path", adapter.path},
+                        {"converted", adapter.converted},
+                        {"last_loss", adapter.last_loss}});
+  return {{"adapters", adapters},           {"steps", report.steps},
+          {"stopped", report.stopped},      {"diverged", report.diverged},
+          {"seconds", report.seconds},      {"forecast_seconds", report.forecast_seconds},
           {"checkpoint", report.checkpoint}};
 }
 

@@ -84,7 +84,9 @@ void draw_run(const State& state, Actions& actions) {
   if (ImGui::Button("Stop")) actions.add(ConvertAction(StopConvert{}));
   ImGui::EndDisabled();
   draw_what_is_in_the_way(state.jobs, JobId::kConvert);
-  if (job.phase != JobState::Phase::kIdle) draw_job_line(job);
+  // What it brought says more.
+  const bool told = job.phase == JobState::Phase::kFinished && state.convert.report.has_value();
+  if (job.phase != JobState::Phase::kIdle && !told) draw_job_line(job);
   if (state.convert.report) {
     draw_result(*state.convert.report, actions);
   } else if (job.phase == JobState::Phase::kIdle) {

@@ -11,6 +11,15 @@ namespace dorabooth {
 
 namespace {
 
+// A plot that is fitted keeps its points off its edges.
+class FitRoom {
+ public:
+  FitRoom() { ImPlot::PushStyleVar(ImPlotStyleVar_FitPadding, ImVec2(0.03F, 0.1F)); }
+  ~FitRoom() { ImPlot::PopStyleVar(); }
+  FitRoom(const FitRoom&) = delete;
+  FitRoom& operator=(const FitRoom&) = delete;
+};
+
 struct Points {
   std::vector<double> direction;
   std::vector<double> magnitude;
@@ -106,12 +115,13 @@ void draw_bars(const AnalyzeState& analyze, const Bars& bars, float height,
                const std::map<std::string, size_t>& layers, Actions& actions) {
   const auto count = static_cast<double>(bars.series.size());
   const double width = 0.8 / count;
+  // The colours stand in the table of the series.
+  const FitRoom room;
   if (!ImPlot::BeginPlot(plot_name(bars.title, analyze).c_str(), {-1, height},
-                         ImPlotFlags_NoMouseText))
+                         ImPlotFlags_NoMouseText | ImPlotFlags_NoLegend))
     return;
   ImPlot::SetupAxes(nullptr, nullptr, ImPlotAxisFlags_NoTickLabels | ImPlotAxisFlags_NoGridLines);
   ImPlot::SetupAxisLimits(ImAxis_X1, -1, static_cast<double>(layers.size()));
-  ImPlot::SetupLegend(ImPlotLocation_NorthEast);
   for (size_t i = 0; i < bars.series.size(); ++i) {
     const std::vector<double>& values = bars.series[i].*bars.values;
     ImPlotSpec spec;
@@ -133,9 +143,10 @@ void draw_bars(const AnalyzeState& analyze, const Bars& bars, float height,
 }  // namespace
 
 void draw_change_scatter(const AnalyzeState& analyze, float height) {
+  const FitRoom room;
   if (!ImPlot::BeginPlot(plot_name("", analyze).c_str(), {-1, height})) return;
   ImPlot::SetupAxes("ΔD (direction)", "ΔM (magnitude)");
-  ImPlot::SetupLegend(ImPlotLocation_NorthEast);
+  ImPlot::SetupLegend(ImPlotLocation_SouthEast);
   Points chosen;
   int color = 0;
   for (const ChangeSeries& series : analyze.report->series) {

@@ -1,6 +1,7 @@
 #include "ui/desktop/widgets/change_table.h"
 
 #include <imgui.h>
+#include <implot.h>
 
 #include <cmath>
 #include <string>
@@ -19,6 +20,18 @@ void draw_number(double value) {
   } else {
     ImGui::TextUnformatted("-");
   }
+}
+
+// The series' colour in the plots.
+void draw_swatch(int color) {
+  const float size = 0.7F * ImGui::GetFontSize();
+  const ImVec2 at = ImGui::GetCursorScreenPos();
+  const float top = at.y + 0.5F * (ImGui::GetTextLineHeight() - size);
+  ImGui::GetWindowDrawList()->AddRectFilled(
+      {at.x, top}, {at.x + size, top + size},
+      ImGui::ColorConvertFloat4ToU32(ImPlot::GetColormapColor(color)));
+  ImGui::Dummy({size, size});
+  ImGui::SameLine();
 }
 
 WeightChange mean_change(const ChangeSeries& series, VectorAxis axis) {
@@ -74,10 +87,12 @@ void draw_series_table(const AnalyzeReport& report, VectorAxis axis) {
   for (const char* name : {"Points", "Mean ΔM", "Mean ΔD", "Correlation", "Slope"})
     ImGui::TableSetupColumn(name);
   ImGui::TableHeadersRow();
+  int color = 0;
   for (const ChangeSeries& series : report.series) {
     const WeightChange mean = mean_change(series, axis);
     ImGui::TableNextRow();
     ImGui::TableNextColumn();
+    draw_swatch(color++);
     ImGui::TextUnformatted(series.name.c_str());
     ImGui::TableNextColumn();
     ImGui::Text("%zu", series.records.size());
@@ -96,7 +111,7 @@ void draw_change_table(const AnalyzeState& analyze, Actions& actions) {
   if (!ImGui::BeginTable("changes", 5, kFlags)) return;
   ImGui::TableSetupScrollFreeze(0, 1);
   ImGui::TableSetupColumn("Layer", ImGuiTableColumnFlags_WidthStretch);
-  ImGui::TableSetupColumn("Name");
+  ImGui::TableSetupColumn("Series");
   ImGui::TableSetupColumn("Step");
   ImGui::TableSetupColumn("ΔM", ImGuiTableColumnFlags_PreferSortDescending);
   ImGui::TableSetupColumn("ΔD", ImGuiTableColumnFlags_PreferSortDescending);

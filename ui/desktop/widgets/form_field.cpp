@@ -92,10 +92,13 @@ bool holds_paths(const Field& field) {
 FieldEdit draw_text_list(const Field& field, const json& value) {
   FieldEdit edit;
   json list = value.is_array() ? value : json::array();
+  // The caller leaves room for what stands behind the field.
+  const float size = ImGui::GetFontSize();
+  const float width = std::max(4 * size, ImGui::CalcItemWidth() - 6 * size);
   for (size_t i = 0; i < list.size(); ++i) {
     const std::string id = field.name + "_" + std::to_string(i);
     std::string text = list[i].is_string() ? list[i].get<std::string>() : "";
-    ImGui::SetNextItemWidth(ImGui::GetContentRegionAvail().x - 6 * ImGui::GetFontSize());
+    ImGui::SetNextItemWidth(width);
     if (ImGui::InputText(("##" + id).c_str(), &text)) {
       list[i] = text;
       edit.value = list;
