@@ -1,6 +1,6 @@
-// The whole program in a real window, from the first start to an exported and analyzed adapter, each
-// step verified by what it left behind. DORABOOTH_SCREENSHOTS=FOLDER (scripts/screenshots.sh) trains longer and
-// writes pictures of the windows there; DORABOOTH_WINDOW=WxH@SCALE sets the size.
+// The whole program in a real window, from the first start to an exported and analyzed adapter,
+// each step verified by what it left behind. DORABOOTH_SCREENSHOTS=FOLDER (scripts/screenshots.sh)
+// trains longer and writes pictures of the windows there; DORABOOTH_WINDOW=WxH@SCALE sets the size.
 #include <gtest/gtest.h>
 
 #include <imgui_internal.h>
