@@ -14,6 +14,12 @@
 namespace dorabooth {
 namespace {
 
+InspectRequest request_of(const std::string& path) {
+  InspectRequest request;
+  request.path = path;
+  return request;
+}
+
 using testing::DeskHarness;
 using testing::state_in;
 using testing::TemporaryFolder;
@@ -27,7 +33,7 @@ State inspected() {
   report.facts = {{"ranks", "8"}, {"alphas", "16"}};
   report.problems = {"a half is missing"};
   report.json = "{\"kind\": \"adapter\"}";
-  reduce(state, InspectAction(FileInspected{{"/a/dora.safetensors", {}}, report}));
+  reduce(state, InspectAction(FileInspected{request_of("/a/dora.safetensors"), report}));
   reduce(state, JobId::kInspect, FinishedEvent{""});
   return state;
 }
@@ -98,8 +104,9 @@ TEST(InspectView, ShowsWhatEachProgramComputesFromAnAdapter) {
   report.readers = {
       {"ComfyUI", "off by 52 % of the change (unet.q)", false, 4, 4, 0.52, 0.4, 0.3, "unet.q"},
       {"InvokeAI", "reads none of it: no DoRA", false, 4, 0, 0, 0, 0, ""}};
-  reduce(state,
-         InspectAction(FileInspected{{"/a/kohya.safetensors", "/models/sdxl-base"}, report}));
+  InspectRequest request = request_of("/a/kohya.safetensors");
+  request.pretrained_model_name_or_path = "/models/sdxl-base";
+  reduce(state, InspectAction(FileInspected{request, report}));
   DeskHarness desk(state, draw_inspect);
   desk.frames();
   const std::string text = desk.visible_text();

@@ -103,9 +103,9 @@ class WeightPatchUse : public ::testing::Test {
 
 TEST_F(WeightPatchUse, TheBaseIsTheSameBitForBitAfterwards) {
   const std::string adapter = written(numbers());
-  for (const bool nf4 : {false, true}) {
+  for (const char* storage : {"none", "nf4", "int8", "fp8"}) {
     LoadOptions options;
-    options.nf4 = nf4;
+    options.storage = parse_weight_storage(storage);
     const SdxlBundle bundle = load_bundle(base_path(), options);
     const at::Tensor before = unet_output(bundle);
     {
@@ -114,7 +114,7 @@ TEST_F(WeightPatchUse, TheBaseIsTheSameBitForBitAfterwards) {
       const AttachedStack attached = stack.attach();
       EXPECT_GT(difference(unet_output(bundle), before), 0.01);
     }
-    EXPECT_TRUE(at::equal(unet_output(bundle), before)) << (nf4 ? "nf4" : "dense");
+    EXPECT_TRUE(at::equal(unet_output(bundle), before)) << storage;
   }
 }
 
