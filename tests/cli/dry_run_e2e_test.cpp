@@ -63,7 +63,8 @@ TEST_F(DryRun, ASettingThatDoesNotFitEndsWithStatusOne) {
   EXPECT_NE(outcome.out.find("it does not fit"), std::string::npos) << outcome.out;
 }
 
-// The peak of the process, within 15 %, where activations are most of it and where they are not.
+// The peak of the process, within 15 %, where activations are most of it and where they are not;
+// adapters on the attention projections.
 TEST_F(DryRun, TheForecastOfMemoryHolds) {
   for (const std::vector<std::string>& more :
        {std::vector<std::string>{"--resolution", "256", "--train_batch_size", "8"},
@@ -73,12 +74,16 @@ TEST_F(DryRun, TheForecastOfMemoryHolds) {
          "--max_train_samples", "2", "--validation_prompt", "a dog", "--validation_inference_steps",
          "2", "--num_validation_images", "1"}}) {
     std::vector<std::string> words = more;
+    words.insert(words.end(), {"--train_text_encoder", "false", "--rank", "8"});
+    for (const char* name : {"to_q", "to_k", "to_v", "to_out.0"})
+      words.insert(words.end(), {"--target_modules", name});
+    const size_t settings = words.size();
     words.push_back("--dry_run");
     words.push_back("--json");
     const Outcome dry = run(arguments(words));
     ASSERT_EQ(dry.status, 0) << dry.errors;
     const double forecast = json::parse(dry.out)["forecast"]["peak_mb"];
-    words.resize(more.size());
+    words.resize(settings);
     words.insert(words.end(), {"--max_train_steps", "3"});
     const Outcome real = run(arguments(words));
     ASSERT_EQ(real.status, 0) << real.errors;

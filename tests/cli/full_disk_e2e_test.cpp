@@ -118,7 +118,7 @@ TEST(FullDisk, MergeIsRefusedBeforeItWrites) {
 }
 
 TEST(FullDisk, ADiskThatFillsDuringTrainingLosesNoCheckpoint) {
-  with_small_disk(64u << 20, [](const fs::path& disk) {
+  with_small_disk(256u << 20, [](const fs::path& disk) {
     const fs::path out = disk / "out";
     Program program(training(out, "5000"));
     ASSERT_TRUE(wait_until([&] { return fs::exists(out / "checkpoint-2"); }, program,

@@ -103,7 +103,7 @@ TEST(Reduce, TheBundledRunHasPathsThatExist) {
   EXPECT_TRUE(std::filesystem::exists(train.pretrained_model_name_or_path));
   EXPECT_TRUE(std::filesystem::exists(train.instance_data_dir));
   EXPECT_EQ(train.output_dir, "/home/ann/results/quickstart");
-  EXPECT_EQ(train.max_train_steps, 150);
+  EXPECT_EQ(train.max_train_steps, 400);
   EXPECT_EQ(state.project.compare.pretrained_model_name_or_path,
             train.pretrained_model_name_or_path);
   EXPECT_EQ(state.focus, WindowId::kTrain);
