@@ -61,7 +61,7 @@ void with_small_disk(uint64_t bytes, const std::function<void(const fs::path&)>&
 std::vector<std::string> training(const fs::path& out, const std::string& steps) {
   return {"train",
           "--config",
-          "configs/quickstart.json",
+          "configs/style_small.json",
           "--max_train_samples",
           "4",
           "--lr_scheduler",
@@ -118,7 +118,7 @@ TEST(FullDisk, MergeIsRefusedBeforeItWrites) {
 }
 
 TEST(FullDisk, ADiskThatFillsDuringTrainingLosesNoCheckpoint) {
-  with_small_disk(256u << 20, [](const fs::path& disk) {
+  with_small_disk(64u << 20, [](const fs::path& disk) {
     const fs::path out = disk / "out";
     Program program(training(out, "5000"));
     ASSERT_TRUE(wait_until([&] { return fs::exists(out / "checkpoint-2"); }, program,

@@ -40,7 +40,7 @@ class Kill : public ::testing::Test {
   std::vector<std::string> training(const std::string& out, bool resumes) const {
     std::vector<std::string> words = {"train",
                                       "--config",
-                                      "configs/quickstart.json",
+                                      "configs/style_small.json",
                                       "--max_train_samples",
                                       "4",
                                       "--train_batch_size",

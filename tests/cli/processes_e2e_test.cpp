@@ -26,7 +26,7 @@ using Variables = std::map<std::string, std::string>;
 Words training(const fs::path& out, const Words& more) {
   Words words = {"train",
                  "--config",
-                 "configs/quickstart.json",
+                 "configs/style_small.json",
                  "--resolution",
                  "64",
                  "--device",

@@ -27,7 +27,7 @@ TEST(Torchrun, StartsATrainingOfTwoProcesses) {
                                    (binary_dir() / "dorabooth").string(),
                                    "train",
                                    "--config",
-                                   "configs/quickstart.json",
+                                   "configs/style_small.json",
                                    "--resolution",
                                    "64",
                                    "--device",

@@ -13,7 +13,7 @@ namespace fs = std::filesystem;
 std::vector<std::string> training(const fs::path& out, const std::vector<std::string>& more) {
   std::vector<std::string> words = {"train",
                                     "--config",
-                                    "configs/quickstart.json",
+                                    "configs/style_small.json",
                                     "--lr_scheduler",
                                     "constant",
                                     "--max_train_steps",

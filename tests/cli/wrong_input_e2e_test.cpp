@@ -12,7 +12,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-const std::vector<std::string> kTrain = {"train", "--config", "configs/quickstart.json"};
+const std::vector<std::string> kTrain = {"train", "--config", "configs/style_small.json"};
 
 Outcome train_with(std::vector<std::string> more) {
   std::vector<std::string> words = kTrain;
@@ -133,7 +133,7 @@ TEST(Program, SaysInOneSentenceThatCudaHasNoDriver) {
   const std::string out = (folder.path() / "out").string();
   const std::string base = source_dir() / "assets" / "base";
   for (const std::vector<std::string>& words : std::vector<std::vector<std::string>>{
-           {"train", "--config", "configs/quickstart.json", "--output_dir", out},
+           {"train", "--config", "configs/style_small.json", "--output_dir", out},
            {"sample", "--pretrained_model_name_or_path", base, "--prompt", "a", "--output_dir",
             out},
            {"bench", "step", "--rounds", "1"}}) {
