@@ -8,7 +8,7 @@ usage() {
 usage: scripts/quickstart.sh [FOLDER]
 
 Sets up, builds the program, and runs train, compare, evaluate and merge on the bundled base and pictures, about
-three minutes on two cores after the build. Results go to FOLDER (out/quickstart unless given); an earlier result
+four minutes on two cores after the build. Results go to FOLDER (out/quickstart unless given); an earlier result
 there is replaced.
 TEXT
 }
