@@ -11,7 +11,4 @@ std::string utf8_from_latin1(std::string_view latin1);
 // False if `utf8` is not UTF-8 or has a character that Latin-1 lacks.
 bool latin1_from_utf8(std::string_view utf8, std::string& latin1);
 
-// The code point at `position`, which moves past it; U+FFFD for one byte that is not UTF-8.
-char32_t next_code_point(std::string_view utf8, size_t& position);
-
 }  // namespace dorabooth

@@ -7,7 +7,7 @@
 
 #include "src/base/atomic_file.h"
 #include "src/base/error.h"
-#include "src/imagefile/latin1.h"
+#include "src/base/utf8.h"
 
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wconversion"
