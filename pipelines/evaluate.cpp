@@ -110,6 +110,9 @@ EvaluateReport evaluate(const EvaluateRequest& request, Progress& progress, std:
                          request.num_timesteps, bundle.vae->config().scaling_factor);
   std::vector<Column> columns = make_columns(request, bundle, loss.captions(), log);
   for (Column& column : columns) column.sums.resize(static_cast<size_t>(request.num_timesteps));
+  const auto is_measured = [&](const Column& column) {
+    return request.with_base || &column != &columns.front();
+  };
   const int64_t total = loss.rows();
   StepMeter meter(progress, "evaluate", (total + request.batch_size - 1) / request.batch_size);
   for (int64_t first = 0; first < total; first += request.batch_size) {
@@ -120,6 +123,7 @@ EvaluateReport evaluate(const EvaluateRequest& request, Progress& progress, std:
     const int64_t last = std::min(first + request.batch_size, total);
     std::vector<std::pair<std::string, double>> losses;
     for (Column& column : columns) {
+      if (!is_measured(column)) continue;
       const auto scopes = column.stack.attach();
       const std::vector<double> each = loss.losses(
           bundle, schedule, bundle.scheduler.prediction_type, column.embeds, first, last);
@@ -135,8 +139,9 @@ EvaluateReport evaluate(const EvaluateRequest& request, Progress& progress, std:
     report.timesteps.push_back(loss.timestep(k, schedule));
   }
   for (const Column& column : columns) {
+    if (!is_measured(column)) continue;
     EvaluateRow row{column.name, column.sum() / static_cast<double>(total),
-                    column.sum() / columns[0].sum() - 1.0, column.sums};
+                    request.with_base ? column.sum() / columns[0].sum() - 1.0 : 0.0, column.sums};
     for (double& each : row.loss_by_timestep) each /= static_cast<double>(report.pictures);
     report.rows.push_back(std::move(row));
   }

@@ -23,6 +23,9 @@ struct EvaluateRequest : ModelOptions, ReadingOptions {
   int64_t seed = 0;
   int64_t batch_size = 8;
   bool by_timestep = false;  // the table too, not the JSON alone, has every timestep's loss
+  // False where the caller knows the base's loss: then it has no row, and relative_to_base is 0.
+  // No setting.
+  bool with_base = true;
 };
 
 const FieldList<EvaluateRequest>& evaluate_fields();

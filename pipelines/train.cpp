@@ -265,12 +265,13 @@ void Run::make_trainers() {
     if (config_.init_adapter) begin_as(set, layers, *config_.init_adapter, core, log_);
     std::optional<LearnedTokens> tokens;
     if (tokens_) tokens = {tokens_->first_rows, &bundle_};
-    trainers_.push_back(std::make_unique<AdapterTrainer>(
-        named.name, std::move(set), trainer_options_of(config_, processes_.size()),
-        std::move(tokens)));
+    TrainerOptions options = trainer_options_of(config_, processes_.size());
+    if (named.learning_rate)
+      options.learning_rate = scaled_rate(config_, *named.learning_rate, processes_.size());
+    trainers_.push_back(
+        std::make_unique<AdapterTrainer>(named.name, std::move(set), options, std::move(tokens)));
     const AdapterTrainer& trainer = *trainers_.back();
-    int64_t count = 0;
-    for (const AdapterParameter& parameter : trainer.parameters()) count += parameter.value.numel();
+    const int64_t count = trainer.parameter_count();
     if (trainer.changes_text()) train_text_.insert(&trainer);
     log_.info(concat(named.name, ": ", trainer.set().size(), " modules, ", count,
                      " trainable parameters"));
@@ -316,6 +317,11 @@ void Run::report_step(int64_t step, double seconds) {
       config_.train_batch_size * processes_.size() * config_.gradient_accumulation_steps;
   facts.losses = step_->losses();
   facts.grad_norms = step_->grad_norms();
+  for (const auto& trainer : trainers_) {
+    if (trainer->learning_rate() == peak_rate()) continue;
+    const double own = trainer->learning_rate();
+    facts.further["lr_of_adapter"][trainer->name()] = own * lr_.factor(step, own);
+  }
   const auto held_out = held_out_losses(facts.done);
   if (!held_out.empty()) facts.further["validation_loss"] = held_out;
   if (is_validation_due(facts.done)) {
@@ -352,6 +358,7 @@ void Run::save_final() {
                                 step_->losses().empty() ? 0.0 : step_->losses()[i],
                                 files.embedding.string()});
     progress_.on(SavedEvent{files.adapter.string()});
+    report_.adapters.back().parameters = trainer.parameter_count();
     report_.adapters.back().converted = write_for_reader(config_, files.adapter, progress_);
     if (!files.embedding.empty()) progress_.on(SavedEvent{files.embedding.string()});
   }

@@ -129,11 +129,13 @@ struct TrainConfig : ModelOptions, DataOptions {
 const FieldList<TrainConfig>& train_fields();
 
 struct TrainedAdapter {
-  std::string name;  // "lora", "dora", or the kind with a number where one occurs twice
+  // Its own, or its kind ("lora"), with a number where one occurs twice.
+  std::string name;
   std::string path;  // pytorch_lora_weights.safetensors
   double last_loss = 0.0;
   std::string embedding = {};  // <name of OUT>_emb.safetensors beside it; "" without new tokens
   std::string converted = {};  // for the reader of output_format; "" with diffusers
+  int64_t parameters = 0;      // trainable
 };
 
 struct TrainReport {

@@ -47,8 +47,8 @@ void add_adapter_fields(FieldList<TrainConfig>& f) {
   f.group("Adapter");
   f.add("adapter", &TrainConfig::adapter,
         "KIND[:rank=N,alpha=X,…], repeatable: lora, dora, vera, dvora, or both for a twin run of "
-        "lora "
-        "and dora. Absent: what use_dora says. VeRA's rank is 256 unless it stands here.");
+        "lora and dora. Absent: what use_dora says. VeRA's rank is 256 unless it stands here. "
+        "learning_rate=X gives one adapter a rate of its own, name=NAME its folder.");
   f.add("use_dora", &TrainConfig::use_dora, "Train a DoRA instead of a LoRA.");
   f.add("rank", &TrainConfig::rank, "Rank of the update.").at_least(1).at_most(4096);
   f.add("lora_alpha", &TrainConfig::lora_alpha,

@@ -114,6 +114,7 @@ AdapterTrainer::AdapterTrainer(std::string name, AdapterSet set, const TrainerOp
       set_(std::move(set)),
       tokens_(tokens ? trainable(tokens->rows) : TokenEmbeddings()),
       bundle_(tokens ? tokens->bundle : nullptr),
+      learning_rate_(options.learning_rate),
       max_grad_norm_(options.max_grad_norm),
       scales_loss_(options.scale_loss),
       loss_scale_(options.scale_loss ? kFirstLossScale : 1.0),
@@ -140,6 +141,12 @@ std::vector<AdapterParameter> AdapterTrainer::parameters() const {
     all.push_back({module + ".added", module, rows});
   }
   return all;
+}
+
+int64_t AdapterTrainer::parameter_count() const {
+  int64_t count = 0;
+  for (const AdapterParameter& parameter : parameters()) count += parameter.value.numel();
+  return count;
 }
 
 bool AdapterTrainer::changes_text() const {

@@ -59,11 +59,14 @@ class AdapterTrainer {
   const std::string& name() const { return name_; }
   AdapterSet& set() { return set_; }
   const AdapterSet& set() const { return set_; }
+  // Of the UNet's groups, before patterns, ratios and schedule.
+  double learning_rate() const { return learning_rate_; }
   // The learned tokens' rows; empty without.
   const TokenEmbeddings& tokens() const { return tokens_; }
   // Everything that trains: the set's, then "text_encoder.token_embedding.added" and that of
   // text_encoder_2.
   std::vector<AdapterParameter> parameters() const;
+  int64_t parameter_count() const;  // numbers
   // Whether something of it changes what a text encoder makes of a prompt.
   bool changes_text() const;
 
@@ -125,6 +128,7 @@ class AdapterTrainer {
   const SdxlBundle* bundle_ = nullptr;  // of the tokens
   double table_std_[2] = {0.0, 0.0};    // of text_encoder's and text_encoder_2's own embeddings
   bool text_settled_ = false;
+  double learning_rate_;
   double max_grad_norm_;
   bool scales_loss_;
   double loss_scale_ = 1.0;

@@ -16,9 +16,13 @@ ModelOptions model_options_of(const TrainConfig& config) {
 }
 
 double learning_rate_of(const TrainConfig& config, int64_t processes) {
-  if (!config.scale_lr) return config.learning_rate;
-  return config.learning_rate * static_cast<double>(config.gradient_accumulation_steps *
-                                                    config.train_batch_size * processes);
+  return scaled_rate(config, config.learning_rate, processes);
+}
+
+double scaled_rate(const TrainConfig& config, double rate, int64_t processes) {
+  if (!config.scale_lr) return rate;
+  return rate * static_cast<double>(config.gradient_accumulation_steps * config.train_batch_size *
+                                    processes);
 }
 
 int64_t validation_interval(const TrainConfig& config, int64_t steps_per_epoch) {

@@ -15,6 +15,8 @@ ModelOptions model_options_of(const TrainConfig& config);
 // The peak learning rate of the UNet's adapters: with scale_lr times gradient accumulation, batch
 // size and number of processes, as the scripts have it.
 double learning_rate_of(const TrainConfig& config, int64_t processes = 1);
+// The same of an adapter whose own rate is `rate`.
+double scaled_rate(const TrainConfig& config, double rate, int64_t processes);
 // Optimizer steps from one preview (and held-out loss) to the next.
 int64_t validation_interval(const TrainConfig& config, int64_t steps_per_epoch);
 TrainerOptions trainer_options_of(const TrainConfig& config, int64_t processes = 1);

@@ -106,8 +106,11 @@ TrainedFiles write_trained(const fs::path& folder, const AdapterTrainer& trainer
                            const RunFacts& facts) {
   TrainedFiles files;
   files.adapter = folder / "pytorch_lora_weights.safetensors";
-  write_adapter_file(files.adapter, trainer.set().spec(), trainer.set().tensors(),
-                     facts.adapter_metadata);
+  auto metadata = facts.adapter_metadata;
+  for (const char* key : {"ss_learning_rate", "ss_unet_lr"}) {
+    if (metadata.contains(key)) metadata[key] = concat(trainer.learning_rate());
+  }
+  write_adapter_file(files.adapter, trainer.set().spec(), trainer.set().tensors(), metadata);
   if (trainer.tokens().count() == 0) return files;
   files.embedding = folder / facts.embedding_file;
   write_embedding_file(files.embedding, {trainer.tokens(), facts.placeholders, facts.abstractions},

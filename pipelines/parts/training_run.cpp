@@ -5,7 +5,10 @@
 #include <torch/version.h>
 
 #include <algorithm>
+#include <charconv>
+#include <cmath>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <sstream>
 
 #include "pipelines/parts/trainer_options.h"
@@ -57,7 +60,62 @@ AdapterSpec default_spec(const TrainConfig& config) {
   return spec;
 }
 
-bool has_magnitudes(const AdapterSpec& spec) { return spec.has_magnitude(); }
+// What an --adapter says of the run and not of the adapter, and the text without it.
+struct RunSettings {
+  std::string rest;
+  std::string name;
+  std::optional<double> learning_rate;
+};
+
+RunSettings take_run_settings(const std::string& text) {
+  RunSettings own;
+  const size_t colon = std::min(text.find(':'), text.size());
+  own.rest = text.substr(0, colon);
+  char before = ':';
+  std::istringstream parts(text.substr(std::min(colon + 1, text.size())));
+  for (std::string part; std::getline(parts, part, ',');) {
+    if (part.starts_with("name=")) {
+      own.name = part.substr(5);
+      const bool plain = own.name.find_first_not_of(
+                             "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                             "_-") == std::string::npos;
+      if (own.name.empty() || !plain || own.name == "base") {
+        throw UsageError(concat("--adapter ", text,
+                                ": a name is of letters, digits, _ and -, and not base; got '",
+                                own.name, "'"));
+      }
+    } else if (part.starts_with("learning_rate=")) {
+      const std::string number = part.substr(14);
+      double rate = 0;
+      const char* end = number.data() + number.size();
+      const auto [stop, error] = std::from_chars(number.data(), end, rate);
+      if (error != std::errc() || stop != end || !(rate > 0) || !std::isfinite(rate)) {
+        throw UsageError(
+            concat("--adapter ", text, ": want a learning_rate above 0, got '", number, "'"));
+      }
+      own.learning_rate = rate;
+    } else {
+      own.rest += before + part;
+      before = ',';
+    }
+  }
+  return own;
+}
+
+// Those without a name get their kind's, with a number where it is taken.
+void name_adapters(std::vector<NamedSpec>& named) {
+  std::set<std::string> taken;
+  for (const NamedSpec& one : named) {
+    if (!one.name.empty() && !taken.insert(one.name).second)
+      throw UsageError(concat("--adapter: two adapters are named '", one.name, "'"));
+  }
+  for (NamedSpec& one : named) {
+    if (!one.name.empty()) continue;
+    one.name = one.spec.kind;
+    for (int number = 2; !taken.insert(one.name).second; ++number)
+      one.name = one.spec.kind + std::to_string(number);
+  }
+}
 
 }  // namespace
 
@@ -93,30 +151,30 @@ std::vector<NamedSpec> adapter_specs(const TrainConfig& config) {
   AdapterSpec defaults = default_spec(config);
   const std::vector<std::string> magnitude_only = defaults.magnitude_only_modules;
   defaults.magnitude_only_modules.clear();  // refused for kinds that have no magnitudes
-  std::vector<AdapterSpec> specs;
+  std::vector<NamedSpec> named;
+  const auto add = [&](const std::string& text) {
+    const RunSettings own = take_run_settings(text);
+    named.push_back({own.name, parse_adapter_spec(own.rest, defaults), own.learning_rate});
+  };
   for (const std::string& text : config.adapter) {
     if (text == "both" || text.starts_with("both:")) {
-      specs.push_back(parse_adapter_spec("lora" + text.substr(4), defaults));
-      specs.push_back(parse_adapter_spec("dora" + text.substr(4), defaults));
+      add("lora" + text.substr(4));
+      add("dora" + text.substr(4));
     } else {
-      specs.push_back(parse_adapter_spec(text, defaults));
+      add(text);
     }
   }
-  if (specs.empty()) specs.push_back(defaults);
+  if (named.empty()) named.push_back({"", defaults});
+  const auto has_magnitudes = [](const NamedSpec& one) { return one.spec.has_magnitude(); };
   if (!config.magnitude_only_modules.empty() &&
-      std::none_of(specs.begin(), specs.end(), has_magnitudes)) {
+      std::none_of(named.begin(), named.end(), has_magnitudes)) {
     throw UsageError("--magnitude_only_modules: none of the adapters has magnitudes; train a DoRA");
   }
-  std::vector<NamedSpec> named;
-  for (AdapterSpec& spec : specs) {
-    if (has_magnitudes(spec) && spec.magnitude_only_modules.empty()) {
-      spec.magnitude_only_modules = magnitude_only;
-    }
-    const auto same_kind = std::count_if(named.begin(), named.end(), [&](const NamedSpec& other) {
-      return other.spec.kind == spec.kind;
-    });
-    named.push_back({same_kind == 0 ? spec.kind : spec.kind + std::to_string(same_kind + 1), spec});
+  for (NamedSpec& one : named) {
+    if (one.spec.has_magnitude() && one.spec.magnitude_only_modules.empty())
+      one.spec.magnitude_only_modules = magnitude_only;
   }
+  name_adapters(named);
   return named;
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,7 +18,10 @@ namespace dorabooth {
 struct NamedSpec {
   std::string name;
   AdapterSpec spec;
+  std::optional<double> learning_rate = {};  // its own, before scale_lr; absent: the run's
 };
+// An adapter may have a learning_rate and a name among its settings, so that each method of a twin
+// run can have its own rate.
 std::vector<NamedSpec> adapter_specs(const TrainConfig& config);
 
 // The UNet's blocks that use_blora or lora_unet_blocks name ("up_blocks.0.attentions.0"); empty

@@ -61,7 +61,6 @@ void TrainingStep::run(int64_t step) {
   losses_.assign(count, 0.0);
   grad_norms_.assign(count, 0.0);
   const int64_t accumulation = parts_.config.gradient_accumulation_steps;
-  const double rate = learning_rate_of(parts_.config, parts_.processes.size());
   for (int64_t micro = 0; micro < accumulation; ++micro) {
     const int64_t number = step * accumulation + micro;
     const TrainingBatch batch = parts_.batches.batch(number);
@@ -73,7 +72,8 @@ void TrainingStep::run(int64_t step) {
   }
   for (size_t i = 0; i < count; ++i) {
     end_sum(i, step);
-    grad_norms_[i] = parts_.trainers[i]->step(parts_.lr.factor(step, rate));
+    AdapterTrainer& trainer = *parts_.trainers[i];
+    grad_norms_[i] = trainer.step(parts_.lr.factor(step, trainer.learning_rate()));
     check_gradient(i, step);
   }
 }

@@ -1,8 +1,21 @@
 // The twin run: each adapter is, byte for byte, the one trained alone.
+#include <cstring>
+
 #include "tests/pipelines/training_runs.h"
 
 namespace dorabooth::testing {
 namespace {
+
+// By the header of the file: the sizes of its magnitude vectors, added up.
+int64_t number_of_magnitudes(const std::string& file) {
+  uint64_t length = 0;
+  std::memcpy(&length, file.data(), sizeof length);
+  int64_t count = 0;
+  for (const auto& [name, entry] : nlohmann::json::parse(file.substr(8, length)).items()) {
+    if (name.find("magnitude") != std::string::npos) count += entry["shape"][0].get<int64_t>();
+  }
+  return count;
+}
 
 class TrainingTwin : public TrainingTest {
  protected:
@@ -69,6 +82,37 @@ TEST_F(TrainingTwin, TargetModulesAreEachAdaptersOwn) {
   }
   EXPECT_EQ(adapter_bytes("lora").find("text_encoder.text_model"), std::string::npos);
   EXPECT_NE(adapter_bytes("dora").find("text_encoder.text_model"), std::string::npos);
+}
+
+TEST_F(TrainingTwin, AnAdapterWithARateOfItsOwnIsTheOneOfARunAtThatRate) {
+  config_.lr_scheduler = "polynomial";
+  config_.lr_warmup_steps = 1;
+  config_.adapter = {"lora", "dora:rank=2,learning_rate=5e-3,name=fast"};
+  const TrainReport report = train_into("both", config_);
+  EXPECT_EQ(report.adapters.at(1).name, "fast");
+  EXPECT_EQ(report.adapters.at(1).parameters - report.adapters.at(0).parameters,
+            number_of_magnitudes(bytes("both/fast/pytorch_lora_weights.safetensors")));
+  const auto lines = metrics("both");
+  EXPECT_DOUBLE_EQ(lines[1]["lr_of_adapter"]["fast"].get<double>(), 5e-3);
+  EXPECT_DOUBLE_EQ(lines[1]["lr"].get<double>(), 1e-3);
+  EXPECT_FALSE(lines[1]["lr_of_adapter"].contains("lora"));
+  TrainConfig alone = config_;
+  alone.learning_rate = 5e-3;
+  alone.adapter = {"dora"};
+  train_into("alone", alone);
+  EXPECT_EQ(adapter_bytes("both/fast"), adapter_bytes("alone"));
+}
+
+TEST_F(TrainingTwin, NamesAndRatesThatCannotBeAreRefused) {
+  const auto complaint = [&](std::vector<std::string> adapters) {
+    config_.adapter = std::move(adapters);
+    return message_of([&] { train_into("refused", config_); });
+  };
+  EXPECT_NE(complaint({"lora:name=a/b"}).find("'a/b'"), std::string::npos);
+  EXPECT_NE(complaint({"lora:name=base"}).find("'base'"), std::string::npos);
+  EXPECT_NE(complaint({"lora:name=x", "dora:name=x"}).find("'x'"), std::string::npos);
+  EXPECT_NE(complaint({"lora:learning_rate=0"}).find("above 0"), std::string::npos);
+  EXPECT_NE(complaint({"lora:learning_rate=1e-3x"}).find("'1e-3x'"), std::string::npos);
 }
 
 TEST_F(TrainingTwin, TwoOfOneKindHaveFoldersOfTheirOwn) {

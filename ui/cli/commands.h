@@ -16,6 +16,7 @@ struct Streams {
 using Arguments = std::vector<std::string>;
 
 int train_command(const Arguments& arguments, const Streams& streams);
+int sweep_command(const Arguments& arguments, const Streams& streams);
 int sample_command(const Arguments& arguments, const Streams& streams);
 int compare_command(const Arguments& arguments, const Streams& streams);
 int evaluate_command(const Arguments& arguments, const Streams& streams);

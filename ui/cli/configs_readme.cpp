@@ -14,6 +14,7 @@
 #include "pipelines/reconstruct.h"
 #include "pipelines/restyle.h"
 #include "pipelines/sample.h"
+#include "pipelines/sweep.h"
 #include "pipelines/train.h"
 #include "ui/cli/preset_readme.h"
 
@@ -38,6 +39,7 @@ std::string configs_readme(const std::filesystem::path& configs) {
       "This page is written by `build/release/dorabooth_docs`, and a test keeps it up to date.\n";
   text += presets_markdown(read_presets(configs));
   text += section("train", train_fields());
+  text += section("sweep", sweep_own_fields()) + "\nAnd all of train's.\n";
   text += section("sample", sample_fields());
   text += section("compare", compare_fields());
   text += section("evaluate", evaluate_fields());

@@ -17,6 +17,7 @@ struct Command {
 
 constexpr Command kCommands[] = {
     {"train", "train LoRA and DoRA adapters on a folder of pictures", train_command},
+    {"sweep", "train at every point of a grid over settings, and compare", sweep_command},
     {"sample", "draw pictures from prompts at fixed seeds", sample_command},
     {"compare", "base and adapters side by side on one sheet", compare_command},
     {"evaluate", "denoising loss of base and adapters on captioned pictures", evaluate_command},
