@@ -21,6 +21,7 @@
 #include "pipelines/reconstruct.h"
 #include "pipelines/restyle.h"
 #include "pipelines/sample.h"
+#include "pipelines/sweep.h"
 #include "pipelines/train.h"
 #include "tests/support/fixtures.h"
 #include "ui/cli/preset_readme.h"
@@ -54,6 +55,28 @@ TEST(Configs, TrainPresetsParseAndRoundTrip) {
     EXPECT_EQ(train_fields().to_json(&again), resolved) << entry.path();
   }
   EXPECT_EQ(presets, 9);
+}
+
+TEST(Configs, PresetsOfThePapersExperimentsParse) {
+  int sweeps = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(source_dir() / "configs/paper")) {
+    const std::string where = entry.path().string();
+    const nlohmann::json written = nlohmann::json::parse(text_of(entry.path()));
+    EXPECT_NE(written.value("_comment", ""), "") << where;
+    if (!written.contains("field")) {
+      TrainConfig config;
+      train_fields().from_json(&config, written, where);
+      continue;
+    }
+    ++sweeps;
+    SweepRequest request;
+    sweep_fields().from_json(&request, written, where);
+    EXPECT_GE(sweep_points(request).size(), 2u) << where;
+    const std::string name = entry.path().stem().string();
+    const std::string script = text_of(source_dir() / "scripts/paper_tables.sh");
+    EXPECT_NE(script.find("sweep " + name + " "), std::string::npos) << name;
+  }
+  EXPECT_EQ(sweeps, 9);
 }
 
 TEST(Configs, PresetsAreForAStyleAndASubjectOnEveryCardAndTheSmallBase) {
