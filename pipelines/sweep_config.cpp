@@ -3,6 +3,30 @@
 
 namespace dorabooth {
 
+namespace {
+
+// A list that also has the fields of a base struct's own, under their headings.
+class WithTrain : public FieldList<SweepRequest> {
+ public:
+  void include(const FieldTable& list, void* (*base)(void*)) {
+    for (Field field : list.fields()) {
+      field.address = [base, address = field.address](void* object) {
+        return address(base(object));
+      };
+      group_ = field.group;
+      add_field(std::move(field));
+    }
+  }
+};
+
+void* train_of(void* object) {
+  return static_cast<TrainConfig*>(static_cast<SweepRequest*>(object));
+}
+
+void* whole_of(void* object) { return object; }
+
+}  // namespace
+
 const FieldList<SweepRequest>& sweep_own_fields() {
   static const FieldList<SweepRequest> list = [] {
     FieldList<SweepRequest> f;
@@ -45,10 +69,10 @@ const FieldList<SweepRequest>& sweep_own_fields() {
 }
 
 const FieldList<SweepRequest>& sweep_fields() {
-  static const FieldList<SweepRequest> list = [] {
-    FieldList<SweepRequest> f;
-    f.include(sweep_own_fields());
-    f.include(train_fields());
+  static const WithTrain list = [] {
+    WithTrain f;
+    f.include(sweep_own_fields(), whole_of);
+    f.include(train_fields(), train_of);
     return f;
   }();
   return list;

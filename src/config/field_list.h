@@ -127,18 +127,6 @@ class FieldList : public FieldTable {
   // Fields added from here on stand under this heading.
   void group(const std::string& heading) { group_ = heading; }
 
-  // Every field of a base struct's own list, under its headings.
-  template <typename B>
-  void include(const FieldList<B>& list) {
-    for (Field field : list.fields()) {
-      field.address = [address = field.address](void* object) -> void* {
-        return address(static_cast<B*>(static_cast<T*>(object)));
-      };
-      group_ = field.group;
-      add_field(std::move(field));
-    }
-  }
-
   // `member` may belong to a base of T: shared groups of fields are base structs.
   template <typename M, typename B>
   Field& add(const std::string& name, M B::*member, const std::string& help) {
