@@ -13,7 +13,7 @@ again, and a run that was cut off goes on, so it can be stopped at any time.
   --quick      one seed, half the steps, three points a sweep: under 20 minutes on two cores (FOLDER: out/paper_quick).
                Its tables are marked as such.
   --docs       writes the tables and plots into docs/paper.md; not with --quick
-  --only NAME  one part: learning_rate, learning_rate_full, analysis, norm_gradient, granularity, ranks, parameters,
+  --only NAME  one part: learning_rate, learning_rate_vera, learning_rate_full, analysis, norm_gradient, granularity, ranks, parameters,
                samples, quantization, marks
 TEXT
 }
@@ -57,7 +57,7 @@ sweep() {
   wanted "$name" || return 0
   headline "$name"
   local flags=()
-  [ -z "$quick" ] || flags=(--max_train_steps 100 --lr_warmup_steps 10 --evaluation_num_timesteps 5 "$@")
+  [ -z "$quick" ] || flags=(--max_train_steps 50 --lr_warmup_steps 5 "$@")
   "$program" sweep --config "configs/paper/$name.json" --output_dir "$out/$name" "${flags[@]}" > "$out/$name.txt" \
     2> "$out/$name.log" || { tail -n 5 "$out/$name.log" >&2; exit 1; }
   table "$name" < "$out/$name/table.md"
@@ -156,7 +156,7 @@ marks() {
   wanted marks || return 0
   headline marks
   local folder=$out/marks prompts=40 seeds=0,1 flags=()
-  [ -z "$quick" ] || { prompts=12; seeds=0; flags=(--max_train_steps 100 --lr_warmup_steps 10); }
+  [ -z "$quick" ] || { prompts=12; seeds=0; flags=(--max_train_steps 50 --lr_warmup_steps 5); }
   mkdir -p "$folder"
   [ -e "$folder/pictures/badge.png" ] ||
     "$program" mark --instance_data_dir assets/pictures/train --output_dir "$folder/pictures"
@@ -203,11 +203,13 @@ marks() {
   } | table marks
 }
 
-sweep learning_rate --field learning_rate=1e-3,4e-3,1e-2
+sweep learning_rate --field learning_rate=1e-3,2e-3,4e-3
 best learning_rate
+sweep learning_rate_vera --field learning_rate=1e-2,2e-2,4e-2
+best learning_rate_vera
 sweep learning_rate_full --field learning_rate=1e-4,3e-4,1e-3
 best learning_rate_full
-sweep analysis --field seed=0 --checkpointing_steps 20
+sweep analysis --field seed=0 --checkpointing_steps 10
 analysis
 sweep norm_gradient --field seed=0
 norm_cost
@@ -215,7 +217,7 @@ sweep granularity --field seed=0
 sweep ranks --field rank=4,16,64 --field seed=0
 half_rank
 sweep parameters --field seed=0
-sweep samples --field max_train_samples=4,16,64 --field seed=0
+sweep samples --field seed=0
 sweep quantization --field base_quantization=none,nf4 --field seed=0
 marks
 

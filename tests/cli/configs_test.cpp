@@ -76,7 +76,7 @@ TEST(Configs, PresetsOfThePapersExperimentsParse) {
     const std::string script = text_of(source_dir() / "scripts/paper_tables.sh");
     EXPECT_NE(script.find("sweep " + name + " "), std::string::npos) << name;
   }
-  EXPECT_EQ(sweeps, 9);
+  EXPECT_EQ(sweeps, 10);
 }
 
 TEST(Configs, PresetsAreForAStyleAndASubjectOnEveryCardAndTheSmallBase) {
