@@ -18,6 +18,8 @@ namespace dorabooth {
 // without its checkpoints unless keep_checkpoints), results.csv (a line a run and adapter),
 // table.md and results.json (over the seeds), plot.png and plot.svg.
 struct SweepRequest : TrainConfig {
+  SweepRequest() { output_dir = "sweep"; }
+
   std::vector<std::string> field;  // NAME=V1,V2,… or NAME=[JSON values]
   std::string evaluation_data_dir;
   int64_t evaluation_num_timesteps = 20;
