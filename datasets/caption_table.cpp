@@ -146,6 +146,7 @@ std::optional<CaptionTable> read_caption_table(const fs::path& folder,
     CaptionRow entry;
     entry.file_name = normal_file_name(text_field(row.fields, kFileName, where), where);
     if (column) entry.caption = text_field(row.fields, *column, where);
+    entry.fields = row.fields.dump();
     if (!seen.insert(entry.file_name).second) fail(where, ": ", entry.file_name, " comes twice");
     table.rows.push_back(std::move(entry));
   }

@@ -12,6 +12,7 @@ namespace dorabooth {
 struct CaptionRow {
   std::string file_name;               // relative, forward slashes, normalised, inside the folder
   std::optional<std::string> caption;  // absent if the table has no caption column
+  std::string fields;                  // all of the row, a JSON object
 };
 
 struct CaptionTable {

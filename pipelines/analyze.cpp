@@ -10,6 +10,7 @@
 #include <set>
 
 #include "pipelines/adapter_argument.h"
+#include "pipelines/analysis_chart.h"
 #include "pipelines/analysis_text.h"
 #include "pipelines/parts/adapter_reading.h"
 #include "pipelines/parts/adapter_weights.h"
@@ -20,6 +21,7 @@
 #include "src/base/atomic_file.h"
 #include "src/base/error.h"
 #include "src/device/device.h"
+#include "src/model/assets.h"
 
 namespace dorabooth {
 
@@ -168,12 +170,36 @@ void add_trends(ChangeSeries& series) {
   }
 }
 
+// Before the work, not after it.
+void check_plots(const AnalyzeRequest& request) {
+  for (const std::string& path : request.output_plot) {
+    const std::string ending = fs::path(path).extension().string();
+    if (ending != ".png" && ending != ".svg") {
+      throw UsageError(concat("--output_plot ", path, ": want a name that ends with .png or .svg"));
+    }
+  }
+}
+
+void write_plots(const AnalyzeReport& report, const AnalyzeRequest& request, Progress& progress) {
+  if (request.output_plot.empty()) return;
+  const fs::path font = asset_path("fonts/DejaVuSans.ttf");
+  for (const auto& [suffix, chart] : analysis_charts(report, request, log_to(progress))) {
+    for (const fs::path path : request.output_plot) {
+      const fs::path output =
+          path.parent_path() / concat(path.stem().string(), suffix, path.extension().string());
+      write_chart(chart, font, output);
+      progress.on(SavedEvent{output.string()});
+    }
+  }
+}
+
 }  // namespace
 
 AnalyzeReport analyze(const AnalyzeRequest& request, Progress& progress, std::stop_token stop) {
   if (request.pretrained_model_name_or_path.empty()) {
     throw UsageError("--pretrained_model_name_or_path is missing: the weights before training");
   }
+  check_plots(request);
   open_device("cpu");
   const Checkpoint base =
       Checkpoint::open(request.pretrained_model_name_or_path, request.variant.value_or(""));
@@ -216,6 +242,7 @@ AnalyzeReport analyze(const AnalyzeRequest& request, Progress& progress, std::st
     write_file_atomically(*request.output_csv, analysis_csv(report, request.norm_axis));
     progress.on(SavedEvent{*request.output_csv});
   }
+  write_plots(report, request, progress);
   return report;
 }
 

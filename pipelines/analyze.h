@@ -21,6 +21,9 @@ struct AnalyzeRequest : ReadingOptions {
   std::string norm_axis = "both";                                      // output, input, both
   std::string strength_rule = "peft";
   std::optional<std::string> output_csv;
+  std::vector<std::string> output_plot;       // .png or .svg (pipelines/analysis_chart.h)
+  std::string plot_projections = "separate";  // separate, together
+  std::string plot_axes = "own";              // own, shared
 };
 
 const FieldList<AnalyzeRequest>& analyze_fields();

@@ -270,6 +270,17 @@ const FieldList<AnalyzeRequest>& analyze_fields() {
         .one_of({"peft", "lerp"});
     f.add("output_csv", &AnalyzeRequest::output_csv,
           "Also a table of all layers and steps (.csv).");
+    f.add("output_plot", &AnalyzeRequest::output_plot,
+          "Also the paper's figures; ends with .png or .svg, repeatable. changes.png stands for "
+          "changes-output.png and changes-input.png (ΔM against ΔD, a panel for each model, "
+          "coloured by layer, with the regression line), and changes-layers-output.png and "
+          "changes-layers-input.png (bars by layer, the models side by side, at the last step).");
+    f.add("plot_projections", &AnalyzeRequest::plot_projections,
+          "Plots: query, key and value in rows of their own, or all in one.")
+        .one_of({"separate", "together"});
+    f.add("plot_axes", &AnalyzeRequest::plot_axes,
+          "Plots: each panel has a range of its own, or all the same.")
+        .one_of({"own", "shared"});
     return f;
   }();
   return list;

@@ -1,20 +1,17 @@
-// The folder grows under a temporary name and is renamed when it is complete.
 #include "pipelines/restyle.h"
-
-#include <unistd.h>
 
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
 #include <iomanip>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "datasets/drawn_shapes.h"
 #include "datasets/drawn_styles.h"
 #include "datasets/image_folder.h"
 #include "pipelines/parts/step_meter.h"
-#include "src/base/atomic_file.h"
+#include "pipelines/parts/unfinished_folder.h"
 #include "src/base/error.h"
 #include "src/base/random_stream.h"
 #include "src/imagefile/image_file.h"
@@ -37,13 +34,7 @@ void check(const RestyleRequest& request) {
   if (request.output_dir.empty()) throw UsageError("--output_dir is missing");
   if (request.instance_data_dir.empty() && request.shapes == 0)
     throw UsageError("--instance_data_dir is missing");
-  const fs::path out = request.output_dir;
-  if (!fs::exists(out)) return;
-  if (!fs::is_directory(out)) fail(out.string(), " is a file; want a folder");
-  if (!fs::is_empty(out) && !fs::exists(out / kReceipt)) {
-    fail(out.string(), " holds files that this command did not write (no ", kReceipt,
-         " in it); want an empty or a new folder");
-  }
+  check_output_folder(request.output_dir, kReceipt);
 }
 
 std::vector<std::string> wanted_styles(const RestyleRequest& request) {
@@ -81,59 +72,32 @@ std::vector<Source> read_sources(const RestyleRequest& request) {
   return sources;
 }
 
-// Without a slash at the end.
-fs::path folder_path(const std::string& text) {
-  const fs::path path = fs::path(text).lexically_normal();
-  return path.has_filename() ? path : path.parent_path();
-}
-
-// A folder beside the output, removed unless it is published.
-class UnfinishedFolder {
+// The pictures and their table, as they are drawn.
+class DrawnFolder {
  public:
-  explicit UnfinishedFolder(const fs::path& target)
-      : target_(target), path_(target.string() + ".tmp" + std::to_string(::getpid())) {
-    fs::remove_all(path_);
-    fs::create_directories(path_);
-    table_.open(path_ / "metadata.jsonl", std::ios::binary);
-  }
-  ~UnfinishedFolder() {
-    std::error_code ignored;
-    fs::remove_all(path_, ignored);
-  }
-  UnfinishedFolder(const UnfinishedFolder&) = delete;
-  UnfinishedFolder& operator=(const UnfinishedFolder&) = delete;
+  explicit DrawnFolder(const fs::path& target) : folder_(target) {}
 
   void add_picture(const Image& image, const std::string& folder, const std::string& stem,
                    const std::string& text, const std::string& concept_name) {
     const std::string name = folder + "/" + stem + ".png";
-    fs::create_directory(path_ / folder);
-    write(path_ / name, encode_png(image));
+    folder_.write(name, encode_png(image));
     nlohmann::ordered_json row;
     row["file_name"] = name;
     row["text"] = text;
     row["style"] = folder;
     row["concept"] = concept_name;
-    table_ << row.dump() << '\n';
+    table_ += row.dump() + '\n';
   }
 
   void publish_with(const nlohmann::json& receipt) {
-    table_.close();
-    if (!table_) fail((path_ / "metadata.jsonl").string(), " cannot be written");
-    write(path_ / kReceipt, receipt.dump(2) + "\n");
-    publish(path_, target_);
+    folder_.write("metadata.jsonl", table_);
+    folder_.write(kReceipt, receipt.dump(2) + "\n");
+    folder_.publish();
   }
 
  private:
-  static void write(const fs::path& path, const std::string& bytes) {
-    std::ofstream file(path, std::ios::binary);
-    file << bytes;
-    file.close();
-    if (!file) fail(path.string(), " cannot be written");
-  }
-
-  fs::path target_;
-  fs::path path_;
-  std::ofstream table_;
+  UnfinishedFolder folder_;
+  std::string table_;
 };
 
 // All of the styles, or some of them drawn for this picture, in their order.
@@ -210,7 +174,7 @@ RestyleReport restyle(const RestyleRequest& request, Progress& progress, std::st
   const auto side = static_cast<int>(request.resolution);
   RestyleReport report;
   report.sources = static_cast<int64_t>(sources.size());
-  UnfinishedFolder folder(folder_path(request.output_dir));
+  DrawnFolder folder(request.output_dir);
   StepMeter meter(progress, "restyle", report.sources + request.shapes);
   for (size_t i = 0; i < sources.size(); ++i) {
     if (stop.stop_requested()) return {report.sources, 0, true};

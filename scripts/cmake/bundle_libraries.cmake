@@ -26,11 +26,12 @@ list(REMOVE_DUPLICATES libraries)
 set(licences "${CMAKE_INSTALL_PREFIX}/share/dorabooth/licences")
 set(packages "")
 foreach(library IN LISTS libraries)
-  # OpenCV is linked with X11 and OpenGL, which a machine without a display lacks. The desktop program must take
-  # those of the machine's own display and graphics driver: it does not look into lib/headless.
+  # OpenCV and Cairo are linked with X11, OpenCV with OpenGL, which a machine without a display lacks. The desktop
+  # program must take those of the machine's own display and graphics driver: it does not look into lib/headless. What
+  # Cairo alone wants of X11 is no part of a driver, and a machine with a display may lack it.
   get_filename_component(name "${library}" NAME)
   set(folder lib)
-  if(name MATCHES "^lib(X|xcb|GL|OpenGL|EGL)")
+  if(name MATCHES "^lib(X|xcb|GL|OpenGL|EGL)" AND NOT name MATCHES "^lib(Xrender|xcb-render|xcb-shm)\\.")
     set(folder lib/headless)
   endif()
   file(INSTALL "${library}" DESTINATION "${CMAKE_INSTALL_PREFIX}/${folder}" TYPE SHARED_LIBRARY FOLLOW_SYMLINK_CHAIN)

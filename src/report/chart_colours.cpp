@@ -15,7 +15,7 @@ ChartColour from_hex(unsigned rgb) {
 }
 
 constexpr std::array<unsigned, kLegendColours> kPalette = {0x0072b2, 0xd55e00, 0x009e73, 0xcc79a7,
-                                                           0xe69f00, 0x56b4e9, 0x4d4d4d, 0xa6861a};
+                                                           0xe69f00, 0x56b4e9, 0x4d4d4d, 0x661133};
 constexpr std::array<unsigned, 9> kSequence = {0x440154, 0x482878, 0x3e4a89, 0x31688e, 0x26828e,
                                                0x1f9e89, 0x35b779, 0x6dcd59, 0xb4de2c};
 

@@ -23,10 +23,6 @@ class PanelDrawing {
 
   void draw() {
     draw_grid();
-    if (panel_.trend) {
-      const Canvas::Clip clip(canvas_, plot_);
-      draw_trend(*panel_.trend);
-    }
     {
       // A marker on the plot's edge is drawn whole.
       constexpr double kOver = kMarker * 1.5;
@@ -38,6 +34,10 @@ class PanelDrawing {
         if (panel_.kind == PanelKind::kLines) draw_lines(series);
         if (panel_.kind == PanelKind::kScatter) draw_points(series);
       }
+    }
+    if (panel_.trend) {
+      const Canvas::Clip clip(canvas_, plot_);
+      draw_trend(*panel_.trend);
     }
     draw_axes();
     draw_texts();

@@ -99,7 +99,7 @@ class Planner {
       PlannedPanel& planned = plan_.panels[i];
       planned.x = axis_range(panel.x, chart_.share_x ? all_x : values(panel, true), false);
       planned.y = axis_range(panel.y, chart_.share_y ? all_y : values(panel, false), bars);
-      planned.y_ticks = axis_ticks(panel.y, planned.y, std::max(3, chart_.panel_height / 45));
+      planned.y_ticks = axis_ticks(panel.y, planned.y, std::max(4, chart_.panel_height / 40));
       planned.shows_y = !chart_.share_y || i % columns_ == 0;
     }
   }

@@ -15,6 +15,8 @@
 #include "pipelines/evaluate.h"
 #include "pipelines/extract.h"
 #include "pipelines/inspect.h"
+#include "pipelines/mark_pictures.h"
+#include "pipelines/match_pictures.h"
 #include "pipelines/merge.h"
 #include "pipelines/pretrain.h"
 #include "pipelines/rank_pictures.h"
@@ -124,10 +126,11 @@ TEST(Configs, ReadmeIsUpToDate) {
 
 TEST(Configs, EveryFieldOfEveryRequestHasHelpAndAGroup) {
   const std::vector<const FieldTable*> tables = {
-      &train_fields(),       &sample_fields(),   &compare_fields(), &evaluate_fields(),
-      &reconstruct_fields(), &rank_fields(),     &merge_fields(),   &convert_fields(),
-      &inspect_fields(),     &analyze_fields(),  &extract_fields(), &resize_fields(),
-      &restyle_fields(),     &pretrain_fields(), &bench_fields()};
+      &train_fields(),       &sample_fields(),  &compare_fields(), &evaluate_fields(),
+      &reconstruct_fields(), &rank_fields(),    &merge_fields(),   &convert_fields(),
+      &inspect_fields(),     &analyze_fields(), &extract_fields(), &resize_fields(),
+      &restyle_fields(),     &mark_fields(),    &match_fields(),   &pretrain_fields(),
+      &bench_fields()};
   for (const FieldTable* table : tables) {
     for (const Field& field : table->fields()) {
       EXPECT_FALSE(field.help.empty()) << field.name;
@@ -158,6 +161,8 @@ TEST(Configs, DefaultsAreWithinTheirOwnBoundsAndChoices) {
   expect_defaults_round_trip(extract_fields());
   expect_defaults_round_trip(resize_fields());
   expect_defaults_round_trip(restyle_fields());
+  expect_defaults_round_trip(mark_fields());
+  expect_defaults_round_trip(match_fields());
   expect_defaults_round_trip(pretrain_fields());
   expect_defaults_round_trip(bench_fields());
 }

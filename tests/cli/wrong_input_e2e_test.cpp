@@ -36,9 +36,9 @@ TEST(Program, SaysItsVersionAndCommands) {
   EXPECT_EQ(version.out.rfind("dorabooth ", 0), 0u);
   const Outcome help = run({"--help"});
   EXPECT_EQ(help.status, 0);
-  for (const char* command :
-       {"train", "sample", "compare", "evaluate", "reconstruct", "rank", "merge", "convert",
-        "extract", "resize", "inspect", "analyze", "restyle", "pretrain", "bench"}) {
+  for (const char* command : {"train", "sample", "compare", "evaluate", "reconstruct", "rank",
+                              "merge", "convert", "extract", "resize", "inspect", "analyze",
+                              "restyle", "mark", "match", "pretrain", "bench"}) {
     EXPECT_TRUE(contains(help.out, command)) << command;
     EXPECT_EQ(run({command, "--help"}).status, 0) << command;
   }

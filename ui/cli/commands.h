@@ -29,6 +29,8 @@ int convert_command(const Arguments& arguments, const Streams& streams);
 int merge_command(const Arguments& arguments, const Streams& streams);
 int pretrain_command(const Arguments& arguments, const Streams& streams);
 int restyle_command(const Arguments& arguments, const Streams& streams);
+int mark_command(const Arguments& arguments, const Streams& streams);
+int match_command(const Arguments& arguments, const Streams& streams);
 int inspect_command(const Arguments& arguments, const Streams& streams);
 int bench_command(const Arguments& arguments, const Streams& streams);
 int gui_command(const Arguments& arguments, const Streams& streams);

@@ -8,6 +8,8 @@
 #include "pipelines/evaluate.h"
 #include "pipelines/extract.h"
 #include "pipelines/inspect.h"
+#include "pipelines/mark_pictures.h"
+#include "pipelines/match_pictures.h"
 #include "pipelines/merge.h"
 #include "pipelines/pretrain.h"
 #include "pipelines/rank_pictures.h"
@@ -52,6 +54,8 @@ std::string configs_readme(const std::filesystem::path& configs) {
   text += section("inspect", inspect_fields());
   text += section("analyze", analyze_fields());
   text += section("restyle", restyle_fields());
+  text += section("mark", mark_fields());
+  text += section("match", match_fields());
   text += section("pretrain", pretrain_fields());
   text += section("bench", bench_fields());
   return text;

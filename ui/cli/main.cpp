@@ -28,6 +28,8 @@ constexpr Command kCommands[] = {
     {"extract", "an adapter out of a fully trained model", extract_command},
     {"resize", "an adapter of another rank", resize_command},
     {"restyle", "draw flat pictures again in many styles", restyle_command},
+    {"mark", "draw a frame and a badge on pictures", mark_command},
+    {"match", "say which pictures carry such a mark", match_command},
     {"inspect", "say what a safetensors file or a model folder is", inspect_command},
     {"analyze", "change of magnitude against change of direction (the paper's eq. 2 to 4)",
      analyze_command},

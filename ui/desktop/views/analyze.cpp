@@ -141,7 +141,8 @@ void draw_analyze(const State& state, Actions& actions, Widgets&) {
   if (ImGui::BeginChild("Request", {0.32F * width, 0}, ImGuiChildFlags_NavFlattened)) {
     ImGui::BeginDisabled(state.jobs[JobId::kAnalyze].active());
     draw_subjects(state, actions);
-    draw_form(state, FormId::kAnalyze, actions, {"norm_axis", "output_csv"});
+    draw_form(state, FormId::kAnalyze, actions,
+              {"norm_axis", "output_csv", "output_plot", "plot_projections", "plot_axes"});
     ImGui::EndDisabled();
   }
   ImGui::EndChild();
