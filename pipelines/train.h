@@ -26,7 +26,8 @@ struct TrainConfig : ModelOptions, DataOptions {
   double prior_loss_weight = 1.0;
   std::optional<std::string> prior_generation_precision;
 
-  std::vector<std::string> adapter;  // KIND[:field=value,…]; "both" = lora and dora
+  std::vector<std::string> adapter;      // KIND[:field=value,…]; "both" = lora and dora
+  std::string full_checkpoint = "diff";  // or "whole": a model beside the difference
   bool use_dora = false;
   int64_t rank = 4;
   std::optional<double> lora_alpha;
@@ -129,11 +130,12 @@ struct TrainConfig : ModelOptions, DataOptions {
 const FieldList<TrainConfig>& train_fields();
 
 struct TrainedAdapter {
-  std::string name;  // "lora", "dora", or the kind with a number where one occurs twice
+  std::string name;  // "lora", "full", or the kind with a number where one occurs twice
   std::string path;  // pytorch_lora_weights.safetensors
   double last_loss = 0.0;
   std::string embedding = {};  // <name of OUT>_emb.safetensors beside it; "" without new tokens
   std::string converted = {};  // for the reader of output_format; "" with diffusers
+  std::string model = {};      // the merged base beside it, with full_checkpoint whole
 };
 
 struct TrainReport {
