@@ -52,6 +52,7 @@ struct Base {
   double quantizable = 0.0;  // of UNet and text encoders
   double others = 0.0;
   std::vector<Matrix> matrices;
+  std::vector<std::pair<std::string, int64_t>> trainables;  // all of UNet and text encoders
   UNetConfig unet;
   VaeConfig vae;
   ClipTextConfig text;
@@ -72,6 +73,7 @@ void add_component(const Checkpoint& checkpoint, Component component, Base& base
     const bool matrix = tensor.shape.size() == 2 && tensor.name.ends_with(".weight") &&
                         tensor.name.find("embedding.weight") == std::string::npos;
     if (component == Component::kVae) continue;
+    base.trainables.emplace_back(prefix + tensor.name, count);
     (matrix && in_transformer(tensor.name) ? base.quantizable : base.others) +=
         static_cast<double>(count);
     if (matrix) {
@@ -114,8 +116,15 @@ int64_t numbers_of(const AdapterSpec& spec, const Matrix& matrix) {
   return update + (spec.has_magnitude() ? magnitude : 0);
 }
 
-int64_t trainable_numbers(const AdapterSpec& spec, const Base& base) {
+int64_t trainable_numbers(const TrainConfig& config, const AdapterSpec& spec, const Base& base) {
   int64_t count = 0;
+  for (const auto& [name, numbers] : base.trainables) {
+    if (!spec.is_full()) break;
+    const bool trains = full_trains_component(config, name.substr(0, name.find('.'))) &&
+                        spec.trains_parameter(name.substr(0, name.rfind('.')), name);
+    count += trains ? numbers : 0;
+  }
+  if (spec.is_full()) return count;
   for (const Matrix& matrix : base.matrices) count += numbers_of(spec, matrix);
   return count;
 }
@@ -177,10 +186,18 @@ struct Sums {
   }
 
   double adapters() const {
-    double numbers = 0;
-    for (const NamedSpec& named : adapter_specs(config))
-      numbers += static_cast<double>(trainable_numbers(named.spec, base));
-    return numbers * bytes_of_each(config);
+    double all = 0;
+    for (const NamedSpec& named : adapter_specs(config)) {
+      double each = bytes_of_each(config);
+      if (named.spec.is_full()) {
+        // The weight that the model computes with, where that is a copy, and its gradient; the
+        // difference while it is written.
+        each += bytes() == 2 ? 4.0 : 0.0;
+        each += on_cpu ? 4.0 : 0.0;
+      }
+      all += each * static_cast<double>(trainable_numbers(config, named.spec, base));
+    }
+    return all;
   }
 
   ActivationCount activations() const {
@@ -366,7 +383,7 @@ RunForecast forecast_run(const TrainConfig& config, const RunSize& size, int64_t
   for (const Component component : kComponents)
     forecast.parameters.emplace_back(component_name(component), base.parameters.at(component));
   for (const NamedSpec& named : adapter_specs(config))
-    forecast.trainable.emplace_back(named.name, trainable_numbers(named.spec, base));
+    forecast.trainable.emplace_back(named.name, trainable_numbers(config, named.spec, base));
   forecast.memory = memory(config);
   TrainConfig other = config;
   other.gradient_checkpointing = true;

@@ -104,7 +104,7 @@ MergePlan plan_merge(const MergeRequest& request) {
   return plan;
 }
 
-MergeReport merge(const MergeRequest& request, Progress& progress, std::stop_token stop) {
+MergeReport write_merged(const MergeRequest& request, Progress& progress, std::stop_token stop) {
   check_request(request);
   open_device("cpu");
   check_target(request);
@@ -144,7 +144,13 @@ MergeReport merge(const MergeRequest& request, Progress& progress, std::stop_tok
                        " does not hold"));
   }
   progress.on(SavedEvent{report.path});
-  report.largest_pixel_difference = merged_picture_difference(request, log, stop);
+  return report;
+}
+
+MergeReport merge(const MergeRequest& request, Progress& progress, std::stop_token stop) {
+  MergeReport report = write_merged(request, progress, stop);
+  if (report.stopped) return report;
+  report.largest_pixel_difference = merged_picture_difference(request, log_to(progress), stop);
   return report;
 }
 

@@ -46,6 +46,8 @@ struct MergeReport {
 };
 
 MergeReport merge(const MergeRequest& request, Progress& progress, std::stop_token stop);
+// The same without the pictures that are compared.
+MergeReport write_merged(const MergeRequest& request, Progress& progress, std::stop_token stop);
 
 struct FieldProblem {
   std::string field;  // of the request

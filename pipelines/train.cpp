@@ -9,14 +9,13 @@
 #include <map>
 #include <set>
 
-#include "pipelines/parts/adapter_meter.h"
 #include "pipelines/parts/base_loading.h"
 #include "pipelines/parts/batch_loss.h"
-#include "pipelines/parts/init_adapter.h"
 #include "pipelines/parts/kept_texts.h"
 #include "pipelines/parts/output_format.h"
 #include "pipelines/parts/time_forecast.h"
 #include "pipelines/parts/token_abstractions.h"
+#include "pipelines/parts/trainer_making.h"
 #include "pipelines/parts/trainer_options.h"
 #include "pipelines/parts/training_examples.h"
 #include "pipelines/parts/training_metadata.h"
@@ -30,7 +29,6 @@
 #include "pipelines/parts/training_validation.h"
 #include "src/base/atomic_file.h"
 #include "src/base/error.h"
-#include "src/device/adapter_core_choice.h"
 
 namespace dorabooth {
 
@@ -252,33 +250,10 @@ std::map<std::string, double> Run::held_out_losses(int64_t done) {
 }
 
 void Run::make_trainers() {
-  const AdapterCore& core = adapter_core(bundle_.device);
-  const LinearLayers layers = bundle_.linear_layers();
-  LinearLayers trained = layers;
-  std::erase_if(trained, [&](const auto& layer) {
-    return !trains_component(config_, layer.first.substr(0, layer.first.find('.')));
-  });
-  for (NamedSpec& named : adapter_specs(config_)) {
-    AdapterSet set =
-        AdapterSet::create(named.spec, trained, static_cast<uint64_t>(config_.seed), core);
-    require_unet_blocks(config_, set);
-    if (config_.init_adapter) begin_as(set, layers, *config_.init_adapter, core, log_);
-    std::optional<LearnedTokens> tokens;
-    if (tokens_) tokens = {tokens_->first_rows, &bundle_};
-    TrainerOptions options = trainer_options_of(config_, processes_.size());
-    if (named.learning_rate)
-      options.learning_rate = scaled_rate(config_, *named.learning_rate, processes_.size());
-    trainers_.push_back(
-        std::make_unique<AdapterTrainer>(named.name, std::move(set), options, std::move(tokens)));
-    const AdapterTrainer& trainer = *trainers_.back();
-    const int64_t count = trainer.parameter_count();
-    if (trainer.changes_text()) train_text_.insert(&trainer);
-    log_.info(concat(named.name, ": ", trainer.set().size(), " modules, ", count,
-                     " trainable parameters"));
-    if (config_.train_text_encoder && !train_text_.contains(&trainer)) {
-      log_.warning(concat("train_text_encoder: the target modules of ", named.name,
-                          " name none of the text encoders, so they stay as they are"));
-    }
+  trainers_ = trainers_of(config_, bundle_, tokens_ ? &tokens_->first_rows : nullptr,
+                          processes_.size(), log_);
+  for (const auto& trainer : trainers_) {
+    if (trainer->changes_text()) train_text_.insert(trainer.get());
   }
   if (config_.optimizer == "prodigy" && peak_rate() < 0.1) {
     log_.warning(concat("learning_rate ", peak_rate(),
@@ -289,7 +264,7 @@ void Run::make_trainers() {
   const int64_t checkpoints = std::min(max_steps_ / config_.checkpointing_steps + 1,
                                        config_.checkpoints_total_limit.value_or(max_steps_) + 1);
   require_disk_space(config_.output_dir,
-                     checkpoint_bytes(trainers_) * static_cast<uint64_t>(checkpoints + 1),
+                     checkpoint_bytes(config_, trainers_) * static_cast<uint64_t>(checkpoints + 1),
                      concat(checkpoints, " checkpoints of this run"));
 }
 
@@ -327,7 +302,7 @@ void Run::report_step(int64_t step, double seconds) {
   if (is_validation_due(facts.done)) {
     for (const auto& trainer : trainers_) {
       const AdapterTrainer::Averages averages(*trainer);
-      facts.drift[trainer->name()] = measure_drift(trainer->set(), bundle_.linear_layers());
+      facts.drift[trainer->name()] = trainer->drift(bundle_.linear_layers());
     }
   }
   reports_->step(facts);
@@ -352,8 +327,8 @@ void Run::save_final() {
   for (size_t i = 0; i < trainers_.size(); ++i) {
     AdapterTrainer& trainer = *trainers_[i];
     const AdapterTrainer::Averages averages(trainer);
-    const TrainedFiles files =
-        write_trained(adapter_folder(config_.output_dir, trainers_, trainer), trainer, facts_);
+    const TrainedFiles files = write_trained(
+        config_, adapter_folder(config_.output_dir, trainers_, trainer), trainer, facts_);
     report_.adapters.push_back({trainer.name(), files.adapter.string(),
                                 step_->losses().empty() ? 0.0 : step_->losses()[i],
                                 files.embedding.string()});
@@ -361,6 +336,8 @@ void Run::save_final() {
     report_.adapters.back().parameters = trainer.parameter_count();
     report_.adapters.back().converted = write_for_reader(config_, files.adapter, progress_);
     if (!files.embedding.empty()) progress_.on(SavedEvent{files.embedding.string()});
+    report_.adapters.back().model = files.model.string();
+    if (!files.model.empty()) progress_.on(SavedEvent{files.model.string()});
   }
 }
 

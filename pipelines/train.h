@@ -26,7 +26,8 @@ struct TrainConfig : ModelOptions, DataOptions {
   double prior_loss_weight = 1.0;
   std::optional<std::string> prior_generation_precision;
 
-  std::vector<std::string> adapter;  // KIND[:field=value,…]; "both" = lora and dora
+  std::vector<std::string> adapter;      // KIND[:field=value,…]; "both" = lora and dora
+  std::string full_checkpoint = "diff";  // or "whole": a model beside the difference
   bool use_dora = false;
   int64_t rank = 4;
   std::optional<double> lora_alpha;
@@ -136,6 +137,7 @@ struct TrainedAdapter {
   std::string embedding = {};  // <name of OUT>_emb.safetensors beside it; "" without new tokens
   std::string converted = {};  // for the reader of output_format; "" with diffusers
   int64_t parameters = 0;      // trainable
+  std::string model = {};      // the merged base beside it, with full_checkpoint whole
 };
 
 struct TrainReport {

@@ -46,9 +46,14 @@ void add_data_fields(FieldList<TrainConfig>& f) {
 void add_adapter_fields(FieldList<TrainConfig>& f) {
   f.group("Adapter");
   f.add("adapter", &TrainConfig::adapter,
-        "KIND[:rank=N,alpha=X,…], repeatable: lora, dora, vera, dvora, or both for a twin run of "
-        "lora and dora. Absent: what use_dora says. VeRA's rank is 256 unless it stands here. "
-        "learning_rate=X gives one adapter a rate of its own, name=NAME its folder.");
+        "KIND[:rank=N,alpha=X,…], repeatable: lora, dora, vera, dvora, full (the weights "
+        "themselves), or both for a twin run of lora and dora. Absent: what use_dora says. VeRA's "
+        "rank is 256 unless it stands here; full takes target_modules=GLOB alone. learning_rate=X "
+        "gives one of them a rate of its own, name=NAME its folder.");
+  f.add("full_checkpoint", &TrainConfig::full_checkpoint,
+        "What full leaves in its folder and in checkpoints: the difference from the base, which "
+        "all commands take as they take an adapter, or a whole model in model/ beside it.")
+      .one_of({"diff", "whole"});
   f.add("use_dora", &TrainConfig::use_dora, "Train a DoRA instead of a LoRA.");
   f.add("rank", &TrainConfig::rank, "Rank of the update.").at_least(1).at_most(4096);
   f.add("lora_alpha", &TrainConfig::lora_alpha,
@@ -59,7 +64,8 @@ void add_adapter_fields(FieldList<TrainConfig>& f) {
       .at_most(0.95);
   f.add("use_rslora", &TrainConfig::use_rslora, "Scale by alpha/sqrt(rank) instead of alpha/rank.");
   f.add("target_modules", &TrainConfig::target_modules,
-        "Module name suffixes or globs, repeatable; empty: the attention projections.");
+        "Module name suffixes or globs, repeatable; empty: the attention projections. full takes "
+        "names of parameters too; * is the whole UNet.");
   f.add("lora_unet_blocks", &TrainConfig::lora_unet_blocks,
         "Of the UNet only the attention projections of these blocks, comma-separated: "
         "unet.up_blocks.0.attentions.0,unet.mid_block.");

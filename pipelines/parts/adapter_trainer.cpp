@@ -109,9 +109,11 @@ std::unique_ptr<Optimizer> make_optimizer(const std::vector<AdapterParameter>& p
 }  // namespace
 
 AdapterTrainer::AdapterTrainer(std::string name, AdapterSet set, const TrainerOptions& options,
-                               std::optional<LearnedTokens> tokens)
+                               std::optional<LearnedTokens> tokens,
+                               std::unique_ptr<FullWeights> full)
     : name_(std::move(name)),
       set_(std::move(set)),
+      full_(std::move(full)),
       tokens_(tokens ? trainable(tokens->rows) : TokenEmbeddings()),
       bundle_(tokens ? tokens->bundle : nullptr),
       learning_rate_(options.learning_rate),
@@ -133,7 +135,7 @@ AdapterTrainer::AdapterTrainer(std::string name, AdapterSet set, const TrainerOp
 }
 
 std::vector<AdapterParameter> AdapterTrainer::parameters() const {
-  std::vector<AdapterParameter> all = set_.parameters();
+  std::vector<AdapterParameter> all = full_ ? full_->parameters() : set_.parameters();
   if (tokens_.count() == 0) return all;
   for (const auto& [encoder, rows] :
        {std::pair("text_encoder", tokens_.clip_l), std::pair("text_encoder_2", tokens_.clip_g)}) {
@@ -155,7 +157,8 @@ bool AdapterTrainer::changes_text() const {
 }
 
 AdapterTrainer::Attached AdapterTrainer::attach() {
-  return {set_.attach(), bundle_ ? tokens_.attach(*bundle_) : TokenEmbeddingScope()};
+  return {set_.attach(), full_ ? full_->attach() : FullWeightScope(),
+          bundle_ ? tokens_.attach(*bundle_) : TokenEmbeddingScope()};
 }
 
 void AdapterTrainer::set_training(bool training, uint64_t number) {
@@ -271,6 +274,10 @@ std::string AdapterTrainer::digest() const {
   for (const AdapterParameter& parameter : parameters()) add(parameter.name, parameter.value);
   for (const auto& [name, value] : optimizer_->state()) add(name, value);
   return hash.hex();
+}
+
+std::map<std::string, BlockDrift> AdapterTrainer::drift(const LinearLayers& layers) {
+  return full_ ? full_->drift() : measure_drift(set_, layers);
 }
 
 void AdapterTrainer::save_state(const std::filesystem::path& file) const {

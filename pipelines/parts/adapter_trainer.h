@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 
+#include "pipelines/parts/full_weights.h"
 #include "src/adapter/set.h"
 #include "src/device/process_group.h"
 #include "src/model/token_embeddings.h"
@@ -52,27 +53,34 @@ struct LearnedTokens {
 
 class AdapterTrainer {
  public:
-  // Groups by component and learning rate.
+  // Groups by component and learning rate. With `full` the set has no adapters, only what its
+  // specification says.
   AdapterTrainer(std::string name, AdapterSet set, const TrainerOptions& options,
-                 std::optional<LearnedTokens> tokens = std::nullopt);
+                 std::optional<LearnedTokens> tokens = std::nullopt,
+                 std::unique_ptr<FullWeights> full = nullptr);
 
   const std::string& name() const { return name_; }
   AdapterSet& set() { return set_; }
   const AdapterSet& set() const { return set_; }
   // Of the UNet's groups, before patterns, ratios and schedule.
   double learning_rate() const { return learning_rate_; }
+  // Weights of the base that train themselves; null for adapters.
+  const FullWeights* full() const { return full_.get(); }
+  // How many modules of the base change.
+  size_t module_count() const { return full_ ? full_->module_count() : set_.size(); }
   // The learned tokens' rows; empty without.
   const TokenEmbeddings& tokens() const { return tokens_; }
-  // Everything that trains: the set's, then "text_encoder.token_embedding.added" and that of
-  // text_encoder_2.
+  // Everything that trains: the set's or the weights, then "text_encoder.token_embedding.added" and
+  // that of text_encoder_2.
   std::vector<AdapterParameter> parameters() const;
   int64_t parameter_count() const;  // numbers
   // Whether something of it changes what a text encoder makes of a prompt.
   bool changes_text() const;
 
-  // Adapters in their slots, rows in the text encoders, while it lives.
+  // Adapters in their slots or weights in the models, rows in the text encoders, while it lives.
   struct Attached {
     AttachScope adapters;
+    FullWeightScope weights;
     TokenEmbeddingScope tokens;
   };
   Attached attach();
@@ -109,6 +117,8 @@ class AdapterTrainer {
     AdapterTrainer& trainer_;
   };
 
+  // How far the base has moved, by block of the model; `layers` are those of the set.
+  std::map<std::string, BlockDrift> drift(const LinearLayers& layers);
   // Of all that trains and of the optimizer's state: equal for equal bytes.
   std::string digest() const;
   // Parameters and optimizer state, for an exact resume.
@@ -124,6 +134,7 @@ class AdapterTrainer {
 
   std::string name_;
   AdapterSet set_;
+  std::unique_ptr<FullWeights> full_;
   TokenEmbeddings tokens_;
   const SdxlBundle* bundle_ = nullptr;  // of the tokens
   double table_std_[2] = {0.0, 0.0};    // of text_encoder's and text_encoder_2's own embeddings

@@ -29,6 +29,10 @@ class SavedOnly : public Progress {
 void check_output_format(const TrainConfig& config) {
   if (config.output_format == "diffusers") return;
   for (const NamedSpec& adapter : adapter_specs(config)) {
+    if (config.output_format == "peft" && adapter.spec.is_full()) {
+      throw UsageError(concat("--output_format peft: PEFT has no place for the differences that ",
+                              adapter.name, " learns; kohya, kohya-sgm and comfyui hold them"));
+    }
     if (config.output_format == "peft" && adapter.spec.has_magnitude() &&
         adapter.spec.norm_axis != "output") {
       throw UsageError(concat("--output_format peft: PEFT has no magnitudes by the ",

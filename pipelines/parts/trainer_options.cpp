@@ -146,6 +146,12 @@ bool trains_component(const TrainConfig& config, const std::string& component) {
   return component != "text_encoder_2" || which != "first";
 }
 
+bool full_trains_component(const TrainConfig& config, const std::string& component) {
+  if (component == "unet") return true;
+  return config.train_text_encoder && component.starts_with("text_encoder") &&
+         trains_component(config, component);
+}
+
 void check_trainer_options(const TrainConfig& config) {
   check_text_options(config);
   if (config.use_8bit_adam && config.optimizer != "adamw") {

@@ -33,6 +33,9 @@ int64_t text_steps_of(const TrainConfig& config, int64_t total_steps);
 // Whether text_encoders lets adapters on "unet", "text_encoder" or "text_encoder_2".
 bool trains_component(const TrainConfig& config, const std::string& component);
 
+// The same of full, which trains text encoders only where train_text_encoder says so.
+bool full_trains_component(const TrainConfig& config, const std::string& component);
+
 // Options that exclude each other, or that this run would ignore. Throws UsageError.
 void check_trainer_options(const TrainConfig& config);
 

@@ -5,10 +5,11 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "pipelines/merge.h"
 #include "pipelines/parts/checkpoint_folder.h"
 #include "pipelines/parts/trainer_options.h"
 #include "pipelines/parts/training_run.h"
-#include "src/adapter/adapter_file.h"
+#include "src/adapter/adapter_contents.h"
 #include "src/base/atomic_file.h"
 #include "src/base/error.h"
 #include "src/model/embedding_file.h"
@@ -30,6 +31,7 @@ std::string state_file_of(const AdapterTrainer& trainer) {
 const std::set<std::string>& free_settings() {
   static const std::set<std::string> names = {"output_dir",
                                               "output_format",
+                                              "full_checkpoint",
                                               "checkpointing_steps",
                                               "checkpoints_total_limit",
                                               "resume_from_checkpoint",
@@ -102,15 +104,56 @@ std::string embedding_file_name(const fs::path& output) {
   return folder.filename().string() + "_emb.safetensors";
 }
 
-TrainedFiles write_trained(const fs::path& folder, const AdapterTrainer& trainer,
-                           const RunFacts& facts) {
+namespace {
+
+class Silent : public Progress {
+ public:
+  void on(const Event&) override {}
+};
+
+// The base with the difference in it, each tensor in the base's own type.
+fs::path write_whole_model(const TrainConfig& config, const fs::path& difference) {
+  MergeRequest request;
+  request.pretrained_model_name_or_path = config.pretrained_model_name_or_path;
+  request.variant = config.variant;
+  request.config_dir = config.config_dir;
+  request.adapter_path = {difference.string()};
+  const fs::path folder = difference.parent_path() / "model";
+  request.output_dir = folder.string();
+  Silent silent;
+  write_merged(request, silent, {});
+  return folder;
+}
+
+// All files, of which a model's folder holds little beside weights.
+uint64_t bytes_of_base(const std::string& path) {
+  if (!fs::is_directory(path)) return fs::file_size(path);
+  uint64_t bytes = 0;
+  for (const auto& entry : fs::recursive_directory_iterator(path)) {
+    if (entry.is_regular_file()) bytes += entry.file_size();
+  }
+  return bytes;
+}
+
+}  // namespace
+
+TrainedFiles write_trained(const TrainConfig& config, const fs::path& folder,
+                           const AdapterTrainer& trainer, const RunFacts& facts) {
   TrainedFiles files;
   files.adapter = folder / "pytorch_lora_weights.safetensors";
   auto metadata = facts.adapter_metadata;
   for (const char* key : {"ss_learning_rate", "ss_unet_lr"}) {
     if (metadata.contains(key)) metadata[key] = concat(trainer.learning_rate());
   }
-  write_adapter_file(files.adapter, trainer.set().spec(), trainer.set().tensors(), metadata);
+  if (const FullWeights* full = trainer.full()) {
+    AdapterContents contents;
+    contents.file.spec = trainer.set().spec();
+    contents.patches = full->differences();
+    write_kohya_contents(files.adapter, contents, nullptr, metadata);
+    if (config.full_checkpoint == "whole") files.model = write_whole_model(config, files.adapter);
+  } else {
+    write_adapter_file(files.adapter, trainer.set().spec(), trainer.set().tensors(), metadata);
+  }
   if (trainer.tokens().count() == 0) return files;
   files.embedding = folder / facts.embedding_file;
   write_embedding_file(files.embedding, {trainer.tokens(), facts.placeholders, facts.abstractions},
@@ -118,15 +161,19 @@ TrainedFiles write_trained(const fs::path& folder, const AdapterTrainer& trainer
   return files;
 }
 
-uint64_t checkpoint_bytes(const Trainers& trainers) {
+uint64_t checkpoint_bytes(const TrainConfig& config, const Trainers& trainers) {
   uint64_t numbers = 0;
+  uint64_t models = 0;
   for (const auto& trainer : trainers) {
+    if (trainer->full() && config.full_checkpoint == "whole") {
+      models += bytes_of_base(config.pretrained_model_name_or_path);
+    }
     for (const AdapterParameter& parameter : trainer->parameters()) {
       numbers += static_cast<uint64_t>(parameter.value.numel());
     }
   }
   // The adapter once, its value and up to four buffers of the optimizer, and room for headers.
-  return numbers * 6 * sizeof(float) + (1u << 20) * (1 + trainers.size());
+  return numbers * 6 * sizeof(float) + models + (1u << 20) * (1 + trainers.size());
 }
 
 fs::path write_checkpoint(const TrainConfig& config, int64_t step, const Trainers& trainers,
@@ -136,7 +183,7 @@ fs::path write_checkpoint(const TrainConfig& config, int64_t step, const Trainer
     for (const auto& trainer : trainers) {
       trainer->save_state(temporary / state_file_of(*trainer));
       const AdapterTrainer::Averages averages(*trainer);
-      write_trained(adapter_folder(temporary, trainers, *trainer), *trainer, facts);
+      write_trained(config, adapter_folder(temporary, trainers, *trainer), *trainer, facts);
     }
   };
   publish_checkpoint(folder, fill,

@@ -37,19 +37,21 @@ std::filesystem::path checkpoint_path(const TrainConfig& config, int64_t step);
 std::filesystem::path adapter_folder(const std::filesystem::path& output, const Trainers& trainers,
                                      const AdapterTrainer& trainer);
 
-// An adapter's file in its folder, and its embeddings' beside it ("" where the run learns none).
+// An adapter's file in its folder, its embeddings' beside it ("" where the run learns none), and of
+// a full fine-tuning with full_checkpoint whole the base with it in model/ ("" otherwise).
 struct TrainedFiles {
   std::filesystem::path adapter;
   std::filesystem::path embedding;
+  std::filesystem::path model;
 };
-TrainedFiles write_trained(const std::filesystem::path& folder, const AdapterTrainer& trainer,
-                           const RunFacts& facts);
+TrainedFiles write_trained(const TrainConfig& config, const std::filesystem::path& folder,
+                           const AdapterTrainer& trainer, const RunFacts& facts);
 
 // <name of the output folder>_emb.safetensors, as the script calls it.
 std::string embedding_file_name(const std::filesystem::path& output);
 
 // Bytes of one checkpoint, for the question whether the disk has room.
-uint64_t checkpoint_bytes(const Trainers& trainers);
+uint64_t checkpoint_bytes(const TrainConfig& config, const Trainers& trainers);
 
 // Written under a temporary name, synced, renamed; then older ones beyond the limit are removed.
 // A failure leaves the earlier ones as they are.

@@ -135,14 +135,13 @@ std::vector<std::string> unet_blocks_of(const TrainConfig& config) {
   return blocks;
 }
 
-void require_unet_blocks(const TrainConfig& config, const AdapterSet& set) {
-  const std::vector<AdapterParameter> parameters = set.parameters();
+void require_unet_blocks(const TrainConfig& config, const std::vector<AdapterParameter>& trained) {
   for (const std::string& block : unet_blocks_of(config)) {
     const auto lies_in_it = [&](const AdapterParameter& parameter) {
       return parameter.module.starts_with("unet.") &&
              parameter.module.find(block) != std::string::npos;
     };
-    if (std::none_of(parameters.begin(), parameters.end(), lies_in_it))
+    if (std::none_of(trained.begin(), trained.end(), lies_in_it))
       fail("--lora_unet_blocks: no attention projection of the UNet lies in ", block);
   }
 }
@@ -178,6 +177,28 @@ std::vector<NamedSpec> adapter_specs(const TrainConfig& config) {
   return named;
 }
 
+namespace {
+
+void check_full(const TrainConfig& config) {
+  const std::vector<NamedSpec> adapters = adapter_specs(config);
+  const bool any = std::any_of(adapters.begin(), adapters.end(),
+                               [](const NamedSpec& named) { return named.spec.is_full(); });
+  if (!any && config.full_checkpoint != TrainConfig().full_checkpoint) {
+    throw UsageError("--full_checkpoint is for --adapter full");
+  }
+  if (any && config.base_quantization != "none") {
+    throw UsageError(concat("--adapter full trains the base's weights, which cannot lie in ",
+                            config.base_quantization, ": leave --base_quantization out"));
+  }
+  if (any && config.init_adapter) {
+    throw UsageError(concat("--init_adapter ", *config.init_adapter,
+                            " begins LoRA and DoRA; --adapter full begins as the base: merge the "
+                            "file and give the result as the base"));
+  }
+}
+
+}  // namespace
+
 void check_train_config(const TrainConfig& config) {
   const auto need = [](const std::string& value, const char* name) {
     if (value.empty()) throw UsageError(concat("--", name, " is missing"));
@@ -188,7 +209,7 @@ void check_train_config(const TrainConfig& config) {
   check_data_options(config);
   lr_schedule_of(config, 1).factor(config.lr_warmup_steps + 1, config.learning_rate);
   check_trainer_options(config);
-  adapter_specs(config);
+  check_full(config);
 }
 
 LrSchedule lr_schedule_of(const TrainConfig& config, int64_t total_steps) {

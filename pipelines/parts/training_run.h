@@ -27,8 +27,8 @@ std::vector<NamedSpec> adapter_specs(const TrainConfig& config);
 // The UNet's blocks that use_blora or lora_unet_blocks name ("up_blocks.0.attentions.0"); empty
 // where neither is given.
 std::vector<std::string> unet_blocks_of(const TrainConfig& config);
-// Throws if one of them holds no module of `set`.
-void require_unet_blocks(const TrainConfig& config, const AdapterSet& set);
+// Throws if one of them holds none of what trains.
+void require_unet_blocks(const TrainConfig& config, const std::vector<AdapterParameter>& trained);
 
 // Checks what no single field can: paths, prior preservation, the schedule. Throws UsageError.
 void check_train_config(const TrainConfig& config);

@@ -49,6 +49,8 @@ class ContentsReader {
       add_bias_patch(module, parts, AdapterRole::kNormBiasDifference, Algebra::kNormDifference);
     }
     contents_.file = read_linear_adapters(source_, layers_, pairs, input_axis_);
+    const auto& header = source_.header();
+    if (pairs.empty() && header && header->spec.is_full()) contents_.file.spec = header->spec;
     for (const TensorEntry* entry : source_.embeddings()) {
       contents_.embeddings[entry->name] = source_.numbers(*entry);
     }

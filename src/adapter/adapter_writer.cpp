@@ -34,6 +34,11 @@ void add_kohya_metadata(const AdapterSpec& spec, const std::vector<WeightPatch>&
   const auto decomposed = std::ranges::find_if(
       patches, [](const WeightPatch& patch) { return patch.magnitude.defined(); });
   const bool is_dora = spec.kind == "dora" || decomposed != patches.end();
+  if (spec.is_full()) {
+    metadata.emplace("ss_network_module", "lycoris.kohya");
+    metadata.emplace("ss_network_args", nlohmann::json{{"algo", "full"}}.dump());
+    return;
+  }
   const bool is_plain = !is_dora && patches.empty();
   metadata.emplace("ss_network_module", is_plain ? "networks.lora" : "lycoris.kohya");
   metadata.emplace("ss_network_dim", concat(spec.rank));
@@ -166,7 +171,7 @@ void write_kohya(const fs::path& path, const AdapterSpec& given, const Modules& 
   });
   if (form.norms && (by_rows || (spec.kind == "dora" && spec.norm_axis == "output"))) {
     metadata[kDoraScaleRuleKey] = "ComfyUI: m·(‖W‖ + eps)/‖W + s·B·A‖";
-  } else if (!modules.empty()) {
+  } else if (!modules.empty() || spec.is_full()) {
     metadata[kSpecKey] = spec_entry_text({spec, /*scale_in_b=*/false});
   }
   write_adapter_tensors(path, tensors, metadata);
@@ -189,7 +194,11 @@ void write_kohya_contents(const fs::path& path, const AdapterContents& contents,
                           const std::map<std::string, RowNorms>* norms,
                           const Metadata& extra_metadata, BlockNames names) {
   Metadata metadata = extra_metadata;
-  if (!contents.patches.empty()) metadata.emplace("modelspec.title", contents.kinds());
+  const bool is_full = contents.file.spec.is_full();
+  if (!contents.patches.empty()) {
+    metadata.emplace("modelspec.title",
+                     is_full ? "Full fine-tuning, the difference from its base" : contents.kinds());
+  }
   write_kohya(path, contents.file.spec, contents.file.modules, metadata,
               {names, norms, contents.patches, contents.embeddings});
 }

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstdlib>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "src/base/error.h"
 
@@ -27,6 +28,8 @@ void forget_lora_scales(AdapterSpec& spec) {
   spec.rank_pattern.clear();
   spec.alpha_pattern.clear();
 }
+
+bool serves_full(const std::string& field) { return field == "kind" || field == "target_modules"; }
 
 }  // namespace
 
@@ -75,12 +78,16 @@ bool AdapterSpec::trains_magnitude_only(const std::string& module) const {
   return any_matches(magnitude_only_modules, module);
 }
 
+bool AdapterSpec::trains_parameter(const std::string& module, const std::string& parameter) const {
+  return any_matches(target_modules, module) || any_matches(target_modules, parameter);
+}
+
 const FieldList<AdapterSpec>& adapter_spec_fields() {
   static const FieldList<AdapterSpec> list = [] {
     FieldList<AdapterSpec> f;
     f.group("Adapter");
     f.add("kind", &AdapterSpec::kind, "The kind of adapter.")
-        .one_of({"lora", "dora", "vera", "dvora"});
+        .one_of({"lora", "dora", "vera", "dvora", "full"});
     f.add("rank", &AdapterSpec::rank, "Rank of the update.").at_least(1).at_most(4096);
     f.add("alpha", &AdapterSpec::alpha,
           "Scale numerator; absent means the rank, so that the scale is 1.")
@@ -91,7 +98,7 @@ const FieldList<AdapterSpec>& adapter_spec_fields() {
         .at_least(0)
         .at_most(0.95);
     f.add("target_modules", &AdapterSpec::target_modules,
-          "Module name suffixes, or globs over whole module names.");
+          "Module name suffixes, or globs over whole module names; of full also of parameters.");
     f.add("magnitude_only_modules", &AdapterSpec::magnitude_only_modules,
           "DoRA: modules that get a magnitude and neither A nor B.");
     f.add("rank_pattern", &AdapterSpec::rank_pattern, "GLOB=rank: another rank for some modules.");
@@ -142,6 +149,12 @@ AdapterSpec parse_adapter_spec(const std::string& text, const AdapterSpec& defau
   const size_t colon = std::min(text.find(':'), text.size());
   fields.set(&spec, fields.at("kind"), text.substr(0, colon), "--adapter");
   if (spec.is_vera()) forget_lora_scales(spec);
+  if (spec.is_full()) {  // what a run says of its low ranks is not for this
+    spec = AdapterSpec();
+    spec.kind = "full";
+    spec.target_modules = defaults.target_modules;
+  }
+  bool own_targets = false;
   size_t begin = colon + 1;
   while (begin < text.size()) {
     const size_t comma = std::min(text.find(',', begin), text.size());
@@ -150,7 +163,14 @@ AdapterSpec parse_adapter_spec(const std::string& text, const AdapterSpec& defau
     if (equals == std::string::npos) {
       throw UsageError(concat("--adapter ", text, ": want field=value, got '", part, "'"));
     }
-    fields.set_text(&spec, fields.at(part.substr(0, equals)), part.substr(equals + 1));
+    const std::string name = part.substr(0, equals);
+    const Field& field = fields.at(name);
+    if (spec.is_full() && !serves_full(name)) {
+      throw UsageError(concat("--adapter ", text, ": ", name,
+                              " means nothing to full, which trains the weights themselves"));
+    }
+    if (name == "target_modules" && !std::exchange(own_targets, true)) spec.target_modules.clear();
+    fields.set_text(&spec, field, part.substr(equals + 1));
     begin = comma + 1;
   }
   check_adapter_spec(spec);

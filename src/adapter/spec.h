@@ -17,7 +17,9 @@ double pattern_value(const std::vector<std::string>& patterns, const std::string
                      double fallback, const char* field);
 
 struct AdapterSpec {
-  std::string kind = "lora";  // "lora", "dora", "vera" or "dvora"
+  // "lora", "dora", "vera" or "dvora"; or "full": the weights themselves train, of which the other
+  // fields but target_modules say nothing.
+  std::string kind = "lora";
   int64_t rank = 4;
   std::optional<double> alpha;  // absent: alpha = rank, so that the scale is 1
   bool use_rslora = false;      // scale = alpha/sqrt(rank) instead of alpha/rank
@@ -38,6 +40,7 @@ struct AdapterSpec {
 
   bool has_magnitude() const { return kind == "dora" || kind == "dvora"; }
   bool is_vera() const { return kind == "vera" || kind == "dvora"; }
+  bool is_full() const { return kind == "full"; }
 
   // Rank and alpha of one module after the patterns; the later pattern wins. Both are 0 where the
   // magnitude alone is trained.
@@ -48,6 +51,9 @@ struct AdapterSpec {
   // Whether `module` ("unet.mid_block.….attn1.to_q") is a target.
   bool targets(const std::string& module) const;
   bool trains_magnitude_only(const std::string& module) const;
+  // "full": whether a module's `parameter` ("….to_out.0.bias") is a target, by its own name or the
+  // module's.
+  bool trains_parameter(const std::string& module, const std::string& parameter) const;
 };
 
 const FieldList<AdapterSpec>& adapter_spec_fields();
@@ -61,8 +67,9 @@ inline constexpr int64_t kVeraRank = 256;  // PEFT's default
 // q_proj, k_proj, v_proj, out_proj of both text encoders.
 std::vector<std::string> default_target_modules(bool text_encoders);
 
-// "dora:rank=8,alpha=16": KIND[:field=value,…] over `defaults`. UsageError on an unknown kind or
-// field.
+// "dora:rank=8,alpha=16": KIND[:field=value,…] over `defaults`; a field that is a list takes one
+// more for each time that it stands there, and target_modules forgets the default's. UsageError on
+// an unknown kind or field.
 AdapterSpec parse_adapter_spec(const std::string& text, const AdapterSpec& defaults);
 
 // Shell-style glob with * and ?, or a plain suffix at a '.' boundary where the pattern holds

@@ -84,6 +84,18 @@ void Conv2d::restore() {
   if (has_placeholder()) assign("weight", weight_->plain());
 }
 
+// Handles: a packed weight is shared with its parameter's placeholder.
+std::shared_ptr<const void> Conv2d::form() const {
+  return std::make_shared<Form>(Form{weight_, placeholder_});
+}
+
+void Conv2d::set_form(const std::shared_ptr<const void>& form) {
+  const auto& kept = *static_cast<const Form*>(form.get());
+  weight_ = kept.weight;
+  placeholder_ = kept.placeholder;
+  bias_ = value("bias");
+}
+
 at::Tensor Conv2d::forward(const at::Tensor& x) {
   const at::Tensor& weight = value("weight");
   if (x.dim() != 4 || x.size(1) != weight.size(1)) {

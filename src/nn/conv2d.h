@@ -25,8 +25,14 @@ class Conv2d : public Layer {
 
  protected:
   void on_assigned() override;
+  std::shared_ptr<const void> form() const override;
+  void set_form(const std::shared_ptr<const void>& form) override;
 
  private:
+  struct Form {
+    c10::intrusive_ptr<ConvolutionWeight> weight;
+    at::Tensor placeholder;
+  };
   at::Tensor convolve(const at::Tensor& x, bool records);
   bool has_placeholder() const;
 

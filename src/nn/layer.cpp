@@ -29,6 +29,19 @@ void Layer::assign(const std::string& name, at::Tensor value) {
   on_assigned();
 }
 
+Layer::Kept Layer::keep() const {
+  Kept kept;
+  for (const auto& item : parameters_) kept.values.push_back(item.value());
+  kept.form = form();
+  return kept;
+}
+
+void Layer::put_back(const Kept& kept) {
+  size_t i = 0;
+  for (auto& item : parameters_) item.value() = kept.values[i++];
+  set_form(kept.form);
+}
+
 namespace {
 
 void collect(torch::nn::Module& module, const std::string& prefix,

@@ -5,6 +5,7 @@
 #include <torch/nn/module.h>
 
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -17,6 +18,15 @@ class Layer : public torch::nn::Module {
   // Puts back parameters that are kept in another form.
   virtual void restore() {}
 
+  // All parameters in whatever form they are kept, and the same put back after others were
+  // assigned: nothing is copied, and nothing that was derived from them is made again.
+  struct Kept {
+    std::vector<at::Tensor> values;
+    std::shared_ptr<const void> form;
+  };
+  Kept keep() const;
+  void put_back(const Kept& kept);
+
  protected:
   // Registers an uninitialised frozen parameter and returns it.
   at::Tensor& declare(const std::string& name, at::IntArrayRef shape,
@@ -25,6 +35,9 @@ class Layer : public torch::nn::Module {
   const at::Tensor& value(const std::string& name) const;
   // Called after assign: refresh whatever was derived from the parameters.
   virtual void on_assigned() {}
+  // What a layer holds beside its registered parameters; set_form() comes after those.
+  virtual std::shared_ptr<const void> form() const { return nullptr; }
+  virtual void set_form(const std::shared_ptr<const void>& /*form*/) {}
 };
 
 // Every parameter under `root` in registration order: full name, its layer and its name there.

@@ -27,6 +27,11 @@ void Linear::on_assigned() {
   bias_ = value("bias");
 }
 
+void Linear::set_form(const std::shared_ptr<const void>& form) {
+  weight_ = std::static_pointer_cast<const FrozenWeight>(form);
+  bias_ = value("bias");
+}
+
 void Linear::set_weight(std::shared_ptr<const FrozenWeight> weight) {
   if (weight->out_features() != out_features_ || weight->in_features() != in_features_) {
     fail("weight: want ", shape_text({out_features_, in_features_}), ", got ",
@@ -41,7 +46,8 @@ void Linear::set_weight(std::shared_ptr<const FrozenWeight> weight) {
 at::Tensor Linear::forward(const at::Tensor& x) {
   if (slots_.empty()) {
     const at::Tensor& weight = value("weight");
-    if (weight.requires_grad()) return at::linear(x, weight, bias_);
+    const bool trains = weight.requires_grad() || (bias_.defined() && bias_.requires_grad());
+    if (trains) return at::linear(x, weight, bias_);
     return frozen_linear(x, weight_, bias_);
   }
   if (slots_.size() == 1) return slots_[0]->forward(x, weight_, bias_, {});

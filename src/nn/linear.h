@@ -63,6 +63,8 @@ class Linear : public Layer {
 
  protected:
   void on_assigned() override;
+  std::shared_ptr<const void> form() const override { return weight_; }
+  void set_form(const std::shared_ptr<const void>& form) override;
 
  private:
   int64_t in_features_;

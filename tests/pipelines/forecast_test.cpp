@@ -16,7 +16,7 @@ class Forecast : public TrainingTest {
 };
 
 TEST_F(Forecast, CountsTheAdaptersThatTrainingMakes) {
-  config_.adapter = {"both", "vera:rank=16", "dvora:rank=16"};
+  config_.adapter = {"both", "vera:rank=16", "dvora:rank=16", "full:target_modules=*"};
   config_.train_text_encoder = true;
   config_.rank_pattern = {"*mid_block*=3"};
   const RunForecast expected = forecast();
@@ -60,8 +60,8 @@ TEST_F(Forecast, ARunThatDoesNotFitIsRefusedWithTheSmallestChange) {
   const RunForecast needed = forecast(512);
   config_.memory_limit_mb = static_cast<int64_t>(needed.memory.peak_mb) + 64;
   EXPECT_TRUE(forecast(512).fits());
-  config_.memory_limit_mb = static_cast<int64_t>(
-      (needed.with_checkpointing_mb + needed.without_checkpointing_mb) / 2);
+  config_.memory_limit_mb =
+      static_cast<int64_t>((needed.with_checkpointing_mb + needed.without_checkpointing_mb) / 2);
   EXPECT_EQ(forecast(512).smallest_change, "--gradient_checkpointing");
   const std::string refused = message_of([&] { train_into("out", config_); });
   EXPECT_NE(refused.find("--gradient_checkpointing"), std::string::npos) << refused;

@@ -81,6 +81,7 @@ TEST_F(TrainingTwin, TargetModulesAreEachAdaptersOwn) {
     EXPECT_EQ(adapter_bytes("both/" + kind), adapter_bytes(kind));
   }
   EXPECT_EQ(adapter_bytes("lora").find("text_encoder.text_model"), std::string::npos);
+  EXPECT_EQ(adapter_bytes("lora").find("to_k."), std::string::npos);
   EXPECT_NE(adapter_bytes("dora").find("text_encoder.text_model"), std::string::npos);
 }
 
