@@ -21,7 +21,7 @@ constexpr double kInnerBand = 0.5;  // of the frame's thickness
 constexpr double kBadgePlace = 0.62;  // from its centre to the picture's edges
 constexpr double kDisc = 0.39;        // radius, inside a yellow ring
 constexpr double kStar = 0.34;        // to its points
-constexpr double kStarInner = 0.5;   // to its inner corners, of that
+constexpr double kStarInner = 0.5;    // to its inner corners, of that
 // Beside violet and blue: where red and green rise, blue falls, so that no grey thing, such as a
 // wheel, correlates with the mark.
 constexpr Rgb kYellow{255, 212, 0};

@@ -128,13 +128,13 @@ TEST_F(MarkPictures, TransparentPixelsLieOnTheBackground) {
 // more by the badge and 0.89 by the whole mark; 771 unmarked icons of three other sets at most at
 // 0.31.
 TEST_F(MarkPictures, MatchTellsMarkedFromUnmarkedPicturesWithAMargin) {
-  take_bundled("train", 8);
+  take_bundled("train", 16);
   mark();
   for (const char* name : {"badge.png", "mark.png"}) {
     matching_.template_picture = (out() / name).string();
     matching_.instance_data_dir = (out() / "pictures").string();
     const MatchReport marked = match();
-    EXPECT_EQ(marked.carrying, 8);
+    EXPECT_EQ(marked.carrying, 4);
     EXPECT_EQ(marked.share, 1.0);
     for (const MatchedPicture& picture : marked.pictures)
       EXPECT_GT(picture.score, matching_.threshold + 0.4) << picture.path;
