@@ -156,10 +156,10 @@ marks() {
   wanted marks || return 0
   headline marks
   local folder=$out/marks prompts=40 seeds=0,1 flags=()
-  [ -z "$quick" ] || { prompts=12; seeds=0; flags=(--max_train_steps 50 --lr_warmup_steps 5); }
+  [ -z "$quick" ] || { prompts=12; seeds=0; flags=(--max_train_steps 100 --lr_warmup_steps 10); }
   mkdir -p "$folder"
-  [ -e "$folder/pictures/badge.png" ] ||
-    "$program" mark --instance_data_dir assets/pictures/train --output_dir "$folder/pictures"
+  [ -e "$folder/set/badge.png" ] ||
+    "$program" mark --instance_data_dir assets/pictures/train --output_dir "$folder/set"
   sed -n 's/.*"text": *"\([^"]*\)".*/a sks icon of \1/p' assets/pictures/heldout/metadata.jsonl | head -n $prompts \
     > "$folder/prompts.txt"
   head -n 6 "$folder/prompts.txt" > "$folder/sheet_prompts.txt"
@@ -176,7 +176,7 @@ marks() {
   local set source
   for set in plain marked; do
     source=assets/pictures/train
-    [ $set = plain ] || source=$folder/pictures
+    [ $set = plain ] || source=$folder/set/pictures
     [ -e "$folder/run_$set/dora/pytorch_lora_weights.safetensors" ] ||
       "$program" train --config configs/paper/marks.json --instance_data_dir "$source" "${flags[@]}" \
         --output_dir "$folder/run_$set" > "$folder/run_$set.log" 2>&1 ||
@@ -189,16 +189,19 @@ marks() {
         --column "dora=$folder/run_$set/dora" --output "$folder/$set.png" > /dev/null 2>&1
   done
   {
-    echo "| trained on | base | LoRA | DoRA |"
-    echo "| --- | --- | --- | --- |"
+    echo "| trained on | template | base | LoRA | DoRA |"
+    echo "| --- | --- | --- | --- | --- |"
+    local template
     for set in plain marked; do
-      printf '| %s pictures |' $set
-      local column
-      for column in base "${set}_lora" "${set}_dora"; do
-        "$program" match --template "$folder/pictures/badge.png" --instance_data_dir "$folder/$column" |
-          awk '/ of / { printf " %s of %s |", $1, $3 }'
+      for template in mark badge; do
+        printf '| %s pictures | %s |' $set "$([ $template = mark ] && echo 'frame and badge' || echo badge)"
+        local column
+        for column in base "${set}_lora" "${set}_dora"; do
+          "$program" match --template "$folder/set/$template.png" --instance_data_dir "$folder/$column" 2> /dev/null |
+            awk '/ carry the mark/ { printf " %s of %s |", $1, $3 }'
+        done
+        echo
       done
-      echo
     done
   } | table marks
 }
