@@ -6,6 +6,11 @@
 
 #include "kernels/element.h"
 
+#if defined(__x86_64__) && defined(__GNUC__)
+#define DORABOOTH_HAS_HALF_INSTRUCTIONS
+#include <immintrin.h>
+#endif
+
 namespace dorabooth::cpu {
 
 const float kZeros[kChunk] = {};
@@ -21,7 +26,7 @@ DORABOOTH_CLONES void widen_bfloat16(const BFloat16* in, float* out, int64_t n) 
   for (int64_t i = 0; i < n; ++i) out[i] = widen(in[i]);
 }
 
-DORABOOTH_CLONES void widen_float16(const Float16* in, float* out, int64_t n) {
+DORABOOTH_CLONES void widen_float16_plainly(const Float16* in, float* out, int64_t n) {
   for (int64_t i = 0; i < n; ++i) out[i] = widen(in[i]);
 }
 
@@ -29,8 +34,84 @@ DORABOOTH_CLONES void narrow_bfloat16(const float* in, BFloat16* out, int64_t n)
   for (int64_t i = 0; i < n; ++i) narrow(in[i], out[i]);
 }
 
-DORABOOTH_CLONES void narrow_float16(const float* in, Float16* out, int64_t n) {
+DORABOOTH_CLONES void narrow_float16_plainly(const float* in, Float16* out, int64_t n) {
   for (int64_t i = 0; i < n; ++i) narrow(in[i], out[i]);
+}
+
+#ifdef DORABOOTH_HAS_HALF_INSTRUCTIONS
+
+#define DORABOOTH_AVX512 __attribute__((target("avx512f,avx512bw,avx512vl")))
+
+// Masked forms with all lanes: the plain ones of g++ 12 warn of its own uninitialised operand.
+constexpr __mmask16 kAll = 0xffff;
+
+bool has_avx512() {
+  static const bool has = __builtin_cpu_supports("avx512f") != 0 &&
+                          __builtin_cpu_supports("avx512bw") != 0 &&
+                          __builtin_cpu_supports("avx512vl") != 0;
+  return has;
+}
+
+// The processor's own conversions: a fifth of the instructions of the plain ones, which the
+// compiler does not replace.
+DORABOOTH_AVX512 void widen_float16_512(const Float16* in, float* out, int64_t n) {
+  for (int64_t i = 0; i < n; i += kLanes) {
+    _mm512_storeu_ps(
+        out + i,
+        _mm512_maskz_cvtph_ps(kAll, _mm256_loadu_si256(reinterpret_cast<const __m256i*>(in + i))));
+  }
+}
+
+DORABOOTH_AVX512 void narrow_float16_512(const float* in, Float16* out, int64_t n) {
+  for (int64_t i = 0; i < n; i += kLanes) {
+    _mm256_storeu_si256(
+        reinterpret_cast<__m256i*>(out + i),
+        _mm512_maskz_cvtps_ph(kAll, _mm512_loadu_ps(in + i), _MM_FROUND_TO_NEAREST_INT));
+  }
+}
+
+// As narrow() to bfloat16; a number that was fp16 is normal in fp32.
+DORABOOTH_AVX512 void float16_to_bfloat16_512(const Float16* in, BFloat16* out, int64_t n) {
+  const __m512i half = _mm512_set1_epi32(0x7fff);
+  const __m512i one = _mm512_set1_epi32(1);
+  const __m512i quiet = _mm512_set1_epi32(0x40);
+  for (int64_t i = 0; i < n; i += kLanes) {
+    const __m512 value =
+        _mm512_maskz_cvtph_ps(kAll, _mm256_loadu_si256(reinterpret_cast<const __m256i*>(in + i)));
+    const __m512i bits = _mm512_castps_si512(value);
+    const __m512i upper = _mm512_maskz_srli_epi32(kAll, bits, 16);
+    const __m512i odd = _mm512_and_si512(upper, one);
+    const __m512i rounded =
+        _mm512_maskz_srli_epi32(kAll, _mm512_add_epi32(_mm512_add_epi32(bits, half), odd), 16);
+    const __mmask16 is_nan = _mm512_cmp_ps_mask(value, value, _CMP_UNORD_Q);
+    const __m512i result = _mm512_mask_or_epi32(rounded, is_nan, upper, quiet);
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + i),
+                        _mm512_maskz_cvtepi32_epi16(kAll, result));
+  }
+}
+
+#else
+
+bool has_avx512() { return false; }
+void widen_float16_512(const Float16*, float*, int64_t) {}
+void narrow_float16_512(const float*, Float16*, int64_t) {}
+void float16_to_bfloat16_512(const Float16*, BFloat16*, int64_t) {}
+
+#endif
+
+// Whole vectors by the processor's instructions where it has them.
+int64_t whole_vectors(int64_t n) { return has_avx512() ? n / kLanes * kLanes : 0; }
+
+void widen_float16(const Float16* in, float* out, int64_t n) {
+  const int64_t whole = whole_vectors(n);
+  if (whole > 0) widen_float16_512(in, out, whole);
+  if (whole < n) widen_float16_plainly(in + whole, out + whole, n - whole);
+}
+
+void narrow_float16(const float* in, Float16* out, int64_t n) {
+  const int64_t whole = whole_vectors(n);
+  if (whole > 0) narrow_float16_512(in, out, whole);
+  if (whole < n) narrow_float16_plainly(in + whole, out + whole, n - whole);
 }
 
 // n ≤ kChunk: short enough for sums in fp32 of 16 lanes.
@@ -173,6 +254,19 @@ void store(ElementType type, const float* values, void* data, int64_t first, int
     case ElementType::kBFloat16:
       narrow_bfloat16(values, static_cast<BFloat16*>(data) + first, n);
       break;
+  }
+}
+
+void convert(ElementType from, const void* in, ElementType to, void* out, int64_t n) {
+  int64_t first = 0;
+  if (from == ElementType::kFloat16 && to == ElementType::kBFloat16) {
+    first = whole_vectors(n);
+    float16_to_bfloat16_512(static_cast<const Float16*>(in), static_cast<BFloat16*>(out), first);
+  }
+  float buffer[kChunk];
+  for (; first < n; first += kChunk) {
+    const int64_t count = std::min(kChunk, n - first);
+    store(to, load(from, in, first, count, buffer), out, first, count);
   }
 }
 

@@ -52,6 +52,8 @@ void copy(ElementType type, const void* data, int64_t first, int64_t n, float* o
 // `n` floats of `data`, or `absent` where it is null.
 std::vector<float> row_of_floats(const void* data, ElementType type, int64_t n, float absent);
 void store(ElementType type, const float* values, void* data, int64_t first, int64_t n);
+// `n` numbers of one type as another, rounded to nearest even.
+void convert(ElementType from, const void* in, ElementType to, void* out, int64_t n);
 
 // Σ x², the same for a row whole and in chunks that begin at multiples of kChunk.
 double square_sum(const float* x, int64_t n);

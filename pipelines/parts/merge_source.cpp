@@ -14,14 +14,15 @@
 #include "src/base/hash.h"
 #include "src/base/random_stream.h"
 #include "src/device/adapter_core_choice.h"
-#include "src/ops/dense_product.h"
+#include "src/ops/core_arguments.h"
+#include "src/ops/tensor_bytes.h"
+#include "src/tensorfile/mapped_pieces.h"
 
 namespace dorabooth {
 
 namespace {
 
-constexpr int64_t kRowsPerBlock = 128;  // which stay in the second-level cache
-constexpr int64_t kProbeRows = 4;       // inputs on which merged and adapted layer are compared
+constexpr int64_t kRowsPerBlock = 64;  // which stay in the second-level cache
 
 at::Tensor probe_input(const std::string& module, int64_t in_features) {
   at::Tensor x = at::empty({kProbeRows, in_features});
@@ -39,6 +40,34 @@ std::string noted_name(const std::string& parameter) {
 }
 
 double largest(const at::Tensor& tensor) { return tensor.abs().max().item<double>(); }
+
+bool in_core(at::ScalarType type) {
+  return type == at::kFloat || type == at::kHalf || type == at::kBFloat16;
+}
+
+// A matrix of the base in its own dtype where the adapter core reads that, else in fp32: over the
+// mapped file, whose pages are let go of at the end.
+class BaseMatrix {
+ public:
+  BaseMatrix(const Weights& weights, const std::string& name) : stored_(weights.at(name)) {
+    const at::ScalarType own = scalar_type(stored_.entry->dtype);
+    const at::ScalarType type = in_core(own) ? own : at::kFloat;
+    is_mapped_ = type == own && stored_.change.kind != KeyChange::kTranspose &&
+                 map_pages(*stored_.file, *stored_.entry);
+    value_ = is_mapped_ ? weights.tensor(name) : weights.copy(name, type, at::kCPU);
+  }
+  ~BaseMatrix() {
+    if (is_mapped_) unmap_pages(*stored_.file, *stored_.entry);
+  }
+  BaseMatrix(const BaseMatrix&) = delete;
+  BaseMatrix& operator=(const BaseMatrix&) = delete;
+  const at::Tensor& value() const { return value_; }
+
+ private:
+  const StoredTensor& stored_;
+  bool is_mapped_ = false;
+  at::Tensor value_;
+};
 
 }  // namespace
 
@@ -109,6 +138,10 @@ at::Tensor MergeSource::tensor(Component component, const std::string& name, at:
   if (!adapted && !is_patched) return {};
   layers.push_back({});
   layers.back().module = module;
+  if (!is_patched) {
+    const BaseMatrix base(weights, name);
+    return merged(module, base.value(), base.value(), dtype, layers.back());
+  }
   const at::Tensor base = weights.copy(name, at::kFloat, at::kCPU);
   const at::Tensor weight = with_patches(parameter, base);
   return adapted ? merged(module, base, weight, dtype, layers.back())
@@ -147,7 +180,7 @@ at::Tensor MergeSource::merged(const std::string& module, const at::Tensor& base
                                const at::Tensor& weight, at::ScalarType dtype,
                                MergedLayer& note) const {
   at::NoGradGuard no_grad;
-  nn::Linear layer(weight.size(1), weight.size(0), false, at::TensorOptions());
+  nn::Linear layer(weight.size(1), weight.size(0), false, at::TensorOptions().device(at::kMeta));
   layer.assign("weight", weight);
   std::vector<AdapterSet> sets;
   for (const Given& given : given_) {
@@ -160,23 +193,37 @@ at::Tensor MergeSource::merged(const std::string& module, const at::Tensor& base
   at::Tensor result = at::empty(weight.sizes(), at::TensorOptions().dtype(dtype));
   const at::Tensor x = probe_input(module, weight.size(1));
   at::Tensor product = at::empty({kProbeRows, weight.size(0)});
+  at::Tensor base_product = at::empty({kProbeRows, weight.size(0)});
   MergedDifference difference;
+  MergedBlock part;
+  part.base_type = element_type(base_weight.scalar_type());
+  part.is_stored = !in_core(dtype);
+  part.stored_type = part.is_stored ? ElementType::kFloat32 : element_type(dtype);
+  part.columns = weight.size(1);
+  part.probes = x.const_data_ptr<float>();
+  part.product_stride = weight.size(0);
   for (int64_t first = 0; first < weight.size(0); first += kRowsPerBlock) {
     const int64_t last = std::min(first + kRowsPerBlock, weight.size(0));
-    const at::Tensor base = weight.slice(0, first, last);
     // Differences from the base add up, as the slots of a layer do; one adapter stays unrounded.
     at::Tensor block = sets[0].find(module)->merged_rows(*layer.weight(), first, last);
     for (size_t i = 1; i < sets.size(); ++i) {
-      block = block + (sets[i].find(module)->merged_rows(*layer.weight(), first, last) - base);
+      block = block + (sets[i].find(module)->merged_rows(*layer.weight(), first, last) -
+                       weight.slice(0, first, last));
     }
-    const at::Tensor stored = result.slice(0, first, last).copy_(block).to(at::kFloat);
-    difference.add(base_weight.slice(0, first, last).const_data_ptr<float>(),
-                   block.const_data_ptr<float>(), stored.const_data_ptr<float>(), block.numel());
-    product.slice(1, first, last).copy_(dense_product(x, stored));
+    at::Tensor stored = result.slice(0, first, last);
+    if (part.is_stored) stored = stored.copy_(block).to(at::kFloat);
+    part.rows = last - first;
+    part.base = base_weight.slice(0, first, last).const_data_ptr();
+    part.merged = block.const_data_ptr<float>();
+    part.stored = stored.data_ptr();
+    part.base_products = base_product.data_ptr<float>() + first;
+    part.stored_products = product.data_ptr<float>() + first;
+    difference.add(part);
   }
   std::vector<AttachScope> scopes;
   for (AdapterSet& set : sets) scopes.push_back(set.attach());
-  const at::Tensor adapted = layer.forward(x);
+  const at::Tensor adapted =
+      weight.is_same(base_weight) ? layer.forward(x, base_product) : layer.forward(x);
   note.largest_change = difference.change;
   note.rounding =
       difference.largest > 0 ? double{difference.rounding} / double{difference.largest} : 0.0;

@@ -8,8 +8,10 @@
 
 #include "src/base/error.h"
 #include "src/device/adapter_core_choice.h"
+#include "src/model/stored_reading.h"
 #include "src/nn/layer.h"
 #include "src/nn/linear.h"
+#include "src/ops/large_pages.h"
 #include "src/ops/tensor_bytes.h"
 #include "src/quant/quantized_weight.h"
 
@@ -57,6 +59,24 @@ bool is_window(const std::vector<int64_t>& shape) {
   return shape.size() == 4 && shape[2] * shape[3] > 1;
 }
 
+// A copy for a model that computes on the CPU. Weights with a window leave their memory for a
+// packed form at the first call, so that they have memory of their own; in the order in which they
+// stay.
+at::Tensor placed(const Weights& weights, const StoredTensor& stored, at::ScalarType dtype,
+                  LargePages& pages) {
+  if (stored.change.kind == KeyChange::kTranspose) {
+    return weights.copy(stored.name, dtype, at::kCPU);
+  }
+  if (!is_window(stored.shape)) {
+    at::Tensor tensor = pages.empty(stored.shape, dtype);
+    read_stored(stored, tensor);
+    return tensor;
+  }
+  at::Tensor tensor = at::empty(stored.shape, dtype, at::MemoryFormat::ChannelsLast);
+  advise_large_pages(tensor);
+  return tensor.copy_(weights.copy(stored.name, dtype, at::kCPU));
+}
+
 // The matrices of the transformer blocks, with the projections around them: nearly all of an SDXL
 // base that is no convolution. Norms, biases, embeddings and the resnets' stay as they are.
 nn::Linear* quantized_layer(const nn::LayerParameter& parameter) {
@@ -72,6 +92,7 @@ nn::Linear* quantized_layer(const nn::LayerParameter& parameter) {
 void load_weights(torch::nn::Module& module, const Weights& weights, const LoadTarget& target) {
   const std::vector<nn::LayerParameter> parameters = nn::layer_parameters(module);
   check_both_ways(parameters, weights);
+  LargePages pages;
   for (const nn::LayerParameter& parameter : parameters) {
     const StoredTensor& stored = weights.at(parameter.full_name);
     const bool dense = target.storage == WeightStorage::kDense;
@@ -82,9 +103,15 @@ void load_weights(torch::nn::Module& module, const Weights& weights, const LoadT
     }
     const bool mapped = target.in_place && target.device.is_cpu() && !is_window(stored.shape) &&
                         scalar_type(stored.entry->dtype) == target.dtype;
-    parameter.layer->assign(parameter.name,
-                            mapped ? weights.tensor(stored.name)
-                                   : weights.copy(stored.name, target.dtype, target.device));
+    at::Tensor value;
+    if (mapped) {
+      value = weights.tensor(stored.name);
+    } else if (target.device.is_cpu()) {
+      value = placed(weights, stored, target.dtype, pages);
+    } else {
+      value = weights.copy(stored.name, target.dtype, target.device);
+    }
+    parameter.layer->assign(parameter.name, std::move(value));
   }
 }
 

@@ -5,7 +5,9 @@
 
 #include <algorithm>
 
+#include "kernels/cpu/vector.h"
 #include "src/base/error.h"
+#include "src/ops/core_arguments.h"
 #include "src/ops/dense_product.h"
 
 namespace dorabooth {
@@ -14,6 +16,45 @@ namespace {
 
 // Rows a block: bounds the fp32 copy of a half-precision or quantised matrix to a few megabytes.
 constexpr int64_t kRowsPerBlock = 256;
+
+// Squares in fp32, their sum in double.
+DORABOOTH_CLONES double square_sum(const float* x, int64_t n) {
+  cpu::Doubles sums = {};
+  int64_t i = 0;
+  for (; i + cpu::kLanes <= n; i += cpu::kLanes) {
+    const cpu::Floats v = *reinterpret_cast<const cpu::Floats*>(x + i);
+    sums += __builtin_convertvector(v * v, cpu::Doubles);
+  }
+  double total = 0;
+  for (int64_t lane = 0; lane < cpu::kLanes; ++lane) total += sums[lane];
+  for (; i < n; ++i) total += static_cast<double>(x[i] * x[i]);
+  return total;
+}
+
+// ‖row‖² of a block [rows, columns] on a CPU as it is stored: no temporary of its size.
+at::Tensor row_square_sums(const at::Tensor& block) {
+  const int64_t columns = block.size(1);
+  const ElementType type = element_type(block.scalar_type());
+  at::Tensor sums = at::empty({block.size(0)}, block.options().dtype(at::kFloat));
+  float* const out = sums.data_ptr<float>();
+  const cpu::Scratch row(columns);
+  for (int64_t i = 0; i < block.size(0); ++i) {
+    out[i] = static_cast<float>(square_sum(
+        cpu::load(type, block.const_data_ptr(), i * columns, columns, row.floats()), columns));
+  }
+  return sums;
+}
+
+// The matrix in the dtype of x, block by block: for a few rows of x, where converting it whole
+// would take longer than the product.
+at::Tensor product_by_blocks(const at::Tensor& x, const FrozenWeight& weight) {
+  std::vector<at::Tensor> parts;
+  for (int64_t first = 0; first < weight.out_features(); first += kRowsPerBlock) {
+    const int64_t last = std::min(first + kRowsPerBlock, weight.out_features());
+    parts.push_back(dense_product(x, weight.rows(first, last).to(x.scalar_type())));
+  }
+  return at::cat(parts, -1);
+}
 
 }  // namespace
 
@@ -26,8 +67,11 @@ const at::Tensor& FrozenWeight::row_norm2() const {
     at::NoGradGuard no_grad;
     std::vector<at::Tensor> parts;
     for (int64_t first = 0; first < out_features(); first += kRowsPerBlock) {
-      const at::Tensor block = rows(first, std::min(first + kRowsPerBlock, out_features()));
-      parts.push_back(block.square().sum(/*dim=*/1, /*keepdim=*/false, at::kDouble).to(at::kFloat));
+      const at::Tensor block = core_rows(first, std::min(first + kRowsPerBlock, out_features()));
+      parts.push_back(
+          block.is_cpu() && !block.is_meta()
+              ? row_square_sums(block)
+              : block.to(at::kFloat).square().sum(1, false, at::kDouble).to(at::kFloat));
     }
     row_norm2_ = {version(), at::cat(parts)};
   }
@@ -53,7 +97,10 @@ DenseWeight::DenseWeight(at::Tensor weight) : weight_(std::move(weight)) {
     fail("a frozen matrix wants 2 axes, got ", shape_text(weight_.sizes().vec()));
 }
 
-at::Tensor DenseWeight::matmul(const at::Tensor& x) const { return dense_product(x, weight_); }
+at::Tensor DenseWeight::matmul(const at::Tensor& x) const {
+  if (x.scalar_type() != weight_.scalar_type()) return product_by_blocks(x, *this);
+  return dense_product(x, weight_);
+}
 
 at::Tensor DenseWeight::affine(const at::Tensor& x, const at::Tensor& bias) const {
   if (x.scalar_type() == at::kFloat) return FrozenWeight::affine(x, bias);

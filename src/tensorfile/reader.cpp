@@ -12,6 +12,7 @@
 
 #include "src/base/error.h"
 #include "src/tensorfile/header.h"
+#include "src/tensorfile/output_file.h"
 #include "src/tensorfile/safetensors.h"
 
 namespace dorabooth {
@@ -39,6 +40,7 @@ struct SafetensorsFile::State {
   void read_header();
   void pread_all(uint64_t position, std::span<std::byte> out) const;
   void check_owned(const TensorEntry& entry) const;
+  void check_owned(const TensorEntry& entry, uint64_t offset, uint64_t count) const;
 
   fs::path path;
   int fd = -1;
@@ -118,6 +120,15 @@ void SafetensorsFile::State::check_owned(const TensorEntry& entry) const {
   }
 }
 
+void SafetensorsFile::State::check_owned(const TensorEntry& entry, uint64_t offset,
+                                         uint64_t count) const {
+  check_owned(entry);
+  if (offset > entry.bytes() || count > entry.bytes() - offset) {
+    fail(path.string(), ": tensor ", quoted_name(entry.name), " has ", entry.bytes(),
+         " bytes; cannot read ", count, " at ", offset);
+  }
+}
+
 SafetensorsFile::SafetensorsFile(const fs::path& path) : state_(std::make_unique<State>(path)) {
   state_->open();
   state_->read_header();
@@ -158,12 +169,22 @@ const std::byte* SafetensorsFile::data(const TensorEntry& entry) const {
 
 void SafetensorsFile::read(const TensorEntry& entry, uint64_t offset,
                            std::span<std::byte> out) const {
-  state_->check_owned(entry);
-  if (offset > entry.bytes() || out.size() > entry.bytes() - offset) {
-    fail(path().string(), ": tensor ", quoted_name(entry.name), " has ", entry.bytes(),
-         " bytes; cannot read ", out.size(), " at ", offset);
-  }
+  state_->check_owned(entry, offset, out.size());
   state_->pread_all(state_->data_start + entry.begin + offset, out);
+}
+
+FileBytes SafetensorsFile::bytes(const TensorEntry& entry, uint64_t offset, uint64_t count) const {
+  state_->check_owned(entry, offset, count);
+  FileBytes bytes;
+  bytes.fd = state_->fd;
+  bytes.position = state_->data_start + entry.begin + offset;
+  bytes.count = count;
+  bytes.mapped = static_cast<const std::byte*>(state_->mapping) + bytes.position;
+  bytes.read = [state = state_.get(), begin = bytes.position](uint64_t first,
+                                                              std::span<std::byte> out) {
+    state->pread_all(begin + first, out);
+  };
+  return bytes;
 }
 
 }  // namespace dorabooth

@@ -16,6 +16,8 @@
 
 namespace dorabooth {
 
+struct FileBytes;
+
 enum class DType {
   kBool,
   kU8,
@@ -77,6 +79,8 @@ class SafetensorsFile {
   const std::byte* data(const TensorEntry& entry) const;
   // Copies bytes [offset, offset + out.size()) of the tensor by pread (no mapped page is touched).
   void read(const TensorEntry& entry, uint64_t offset, std::span<std::byte> out) const;
+  // The same bytes as a writer copies them from here.
+  FileBytes bytes(const TensorEntry& entry, uint64_t offset, uint64_t count) const;
 
  private:
   struct State;
@@ -96,6 +100,9 @@ class SafetensorsWriter {
   SafetensorsWriter& operator=(const SafetensorsWriter&) = delete;
 
   void write(const std::string& name, uint64_t offset, std::span<const std::byte> bytes);
+  // The same with bytes [first, first + count) of another file's tensor: by far the cheapest way.
+  void copy(const std::string& name, uint64_t offset, const SafetensorsFile& from,
+            const TensorEntry& entry, uint64_t first, uint64_t count);
   void finish();
 
   // Size of the finished file for these tensors, for disk-space checks.

@@ -4,7 +4,9 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include "src/base/error.h"
 #include "src/nn/layer.h"
+#include "src/ops/tensor_bytes.h"
 #include "tests/model/fake_files.h"
 #include "tests/support/fixtures.h"
 
@@ -20,6 +22,16 @@ class TwoParameters : public nn::Layer {
     const auto options = at::TensorOptions().dtype(at::kFloat).device(at::kMeta);
     declare("weight", {4, 2}, options);
     declare("bias", {4}, options);
+  }
+  at::Tensor parameter(const std::string& name) const { return value(name); }
+};
+
+class MatrixAndWindow : public nn::Layer {
+ public:
+  MatrixAndWindow(at::IntArrayRef matrix, at::IntArrayRef window) {
+    const auto options = at::TensorOptions().dtype(at::kFloat).device(at::kMeta);
+    declare("matrix", matrix, options);
+    declare("window", window, options);
   }
   at::Tensor parameter(const std::string& name) const { return value(name); }
 };
@@ -67,6 +79,53 @@ TEST_F(LoadWeights, ConvertsTheDtype) {
   load_weights(model, weights({{"weight", {4, 2}}, {"bias", {4}}}), {.dtype = at::kBFloat16});
   EXPECT_EQ(model.parameter("weight").scalar_type(), at::kBFloat16);
   EXPECT_TRUE(at::equal(model.parameter("weight").to(at::kFloat), at::arange(8.0f).view({4, 2})));
+}
+
+// Every conversion that a load does, of numbers that rounding changes, in matrices and windows of
+// more than one piece; the reference is torch's conversion.
+TEST_F(LoadWeights, ConvertsEveryTypeToEveryOtherAsTorchDoes) {
+  at::manual_seed(11);
+  const at::Tensor matrix = at::randn({700, 1031});
+  const at::Tensor window = at::randn({40, 33, 3, 3});
+  for (const at::ScalarType from : {at::kFloat, at::kHalf, at::kBFloat16, at::kDouble}) {
+    const auto path = folder_.path() / concat("from", static_cast<int>(from), ".safetensors");
+    const std::vector<std::pair<std::string, at::Tensor>> all = {{"matrix", matrix.to(from)},
+                                                                 {"window", window.to(from)}};
+    std::vector<TensorEntry> entries;
+    for (const auto& [name, tensor] : all) {
+      entries.push_back({name, file_dtype(from), tensor.sizes().vec(), 0, 0});
+    }
+    SafetensorsWriter writer(path, entries, {});
+    for (const auto& [name, tensor] : all) {
+      writer.write(name, 0,
+                   {static_cast<const std::byte*>(tensor.const_data_ptr()), tensor.nbytes()});
+    }
+    writer.finish();
+    const auto file = std::make_shared<const SafetensorsFile>(path);
+    std::vector<StoredTensor> stored;
+    for (const TensorEntry& entry : file->entries()) {
+      stored.push_back(make_stored_tensor(file, entry, entry.name, {}));
+    }
+    const Weights weights("fake/unet", stored);
+    for (const at::ScalarType to : {at::kFloat, at::kHalf, at::kBFloat16}) {
+      MatrixAndWindow model(matrix.sizes(), window.sizes());
+      load_weights(model, weights, {.dtype = to, .in_place = false});
+      for (const auto& [name, tensor] : all) {
+        EXPECT_TRUE(at::equal(model.parameter(name), tensor.to(to)))
+            << name << " from " << c10::toString(from) << " to " << c10::toString(to);
+        EXPECT_TRUE(at::equal(weights.copy(name, to, at::kCPU), tensor.to(to)));
+      }
+    }
+  }
+}
+
+TEST_F(LoadWeights, LoadedTensorsHaveVersionsOfTheirOwn) {
+  TwoParameters model;
+  load_weights(model, weights({{"weight", {4, 2}}, {"bias", {4}}}), {.dtype = at::kBFloat16});
+  const auto before = model.parameter("bias")._version();
+  model.parameter("weight").fill_(1);
+  EXPECT_EQ(model.parameter("bias")._version(), before);
+  EXPECT_TRUE(at::equal(model.parameter("bias").to(at::kFloat), at::arange(4.0f)));
 }
 
 TEST_F(LoadWeights, NamesMissingLeftOverAndMisShapedTensors) {

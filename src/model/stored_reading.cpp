@@ -1,0 +1,49 @@
+// As it is: by a read into place. Between the types of the adapter core: from the mapping through
+// its converters, a pass over memory that the kernel does not copy first. Others: through torch.
+#include "src/model/stored_reading.h"
+
+#include <ATen/ATen.h>
+
+#include <cstring>
+
+#include "kernels/cpu/vector.h"
+#include "src/ops/core_arguments.h"
+#include "src/ops/tensor_bytes.h"
+#include "src/tensorfile/mapped_pieces.h"
+
+namespace dorabooth {
+
+namespace {
+
+bool in_core(at::ScalarType type) {
+  return type == at::kFloat || type == at::kHalf || type == at::kBFloat16;
+}
+
+}  // namespace
+
+void read_stored(const StoredTensor& stored, const at::Tensor& out) {
+  const at::ScalarType from = scalar_type(stored.entry->dtype);
+  const at::ScalarType to = out.scalar_type();
+  auto* const bytes = static_cast<std::byte*>(out.data_ptr());
+  if (from == to) {
+    return stored.file->read(*stored.entry, stored.first_byte(), {bytes, out.nbytes()});
+  }
+  const size_t size = c10::elementSize(from);
+  const bool aligned = reinterpret_cast<uintptr_t>(stored.file->data(*stored.entry)) % size == 0;
+  int64_t done = 0;
+  const auto take = [&](std::span<const std::byte> piece) {
+    const auto count = static_cast<int64_t>(piece.size() / size);
+    if (in_core(from) && in_core(to) && aligned) {
+      cpu::convert(element_type(from), piece.data(), element_type(to),
+                   bytes + static_cast<size_t>(done) * out.element_size(), count);
+    } else {
+      at::Tensor values = at::empty({count}, from);
+      std::memcpy(values.data_ptr(), piece.data(), piece.size());
+      out.view({-1}).slice(0, done, done + count).copy_(values);
+    }
+    done += count;
+  };
+  for_each_piece(*stored.file, *stored.entry, stored.first_byte(), stored.bytes(), take);
+}
+
+}  // namespace dorabooth
