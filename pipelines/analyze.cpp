@@ -99,11 +99,13 @@ int64_t take_step(std::string& path) {
   return step;
 }
 
-std::vector<NamedSubject> subjects_of(const AnalyzeRequest& request, const LinearLayers& layers,
-                                      const ParameterShapes& shapes, const Log& log) {
+std::vector<NamedSubject> subjects_of(const AnalyzeRequest& request, const Checkpoint& base,
+                                      const LinearLayers& layers, const ParameterShapes& shapes,
+                                      const Log& log) {
   const StrengthRule rule = parse_strength_rule(request.strength_rule);
   const auto read = [&](const std::string& path) {
-    AdapterContents contents = read_adapter_contents(path, layers, shapes, request);
+    AdapterContents contents =
+        read_adapter_contents(path, layers, shapes, request, weights_of(base));
     warn_of_ignored_keys(contents, log);
     return contents;
   };
@@ -206,7 +208,8 @@ AnalyzeReport analyze(const AnalyzeRequest& request, Progress& progress, std::st
   std::vector<std::unique_ptr<nn::Linear>> owned;
   const LinearLayers layers = checkpoint_layers(base, owned);
   const ParameterShapes shapes = checkpoint_shapes(base);
-  const std::vector<NamedSubject> subjects = subjects_of(request, layers, shapes, log_to(progress));
+  const std::vector<NamedSubject> subjects =
+      subjects_of(request, base, layers, shapes, log_to(progress));
   std::vector<std::string> targets;
   for (const std::string& name : candidates(layers, shapes)) {
     const bool changed = std::ranges::any_of(

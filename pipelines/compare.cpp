@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "pipelines/compare_grid.h"
 #include "pipelines/comparison_sheet.h"
@@ -27,6 +28,13 @@ struct DrawnColumn : CompareColumn {
   AdapterStack stack;
   EmbeddingStack tokens;
   SdxlBundle bundle;  // the base with the embeddings' tokens
+};
+
+// A column's adapters in the base while it lives.
+struct AppliedColumn {
+  size_t column = 0;
+  AttachedStack stack;
+  TokenEmbeddingScope tokens;
 };
 
 std::vector<DrawnColumn> columns_of(const CompareRequest& request) {
@@ -77,9 +85,11 @@ class Comparison {
     const std::vector<std::pair<size_t, size_t>> cells = cells_to_draw();
     StepMeter meter(progress_, "compare", static_cast<int64_t>(cells.size()) * plan_.calls());
     for (const auto& [row, column] : cells) {
+      if (!applied_ || applied_->column != column) apply(column);
       draw(row, column, meter);
       if (report_.stopped) break;
     }
+    applied_.reset();
     for (const auto& [cell, path] : pictures_) report_.pictures.push_back(path);
     if (!pictures_.empty() && request_.only_column.empty()) write_sheet();
     return std::move(report_);
@@ -103,7 +113,8 @@ class Comparison {
     column.tokens.warn_of_missing(files, texts, log_);
   }
 
-  // In order; tells of those that are kept.
+  // Row by row; column by column where patches are made for a column: a patched weight is as large
+  // as the base's, so that of one column at a time is kept. Tells of those that are kept.
   std::vector<std::pair<size_t, size_t>> cells_to_draw() {
     std::vector<std::pair<size_t, size_t>> cells;
     for (size_t row = 0; row < rows_.size(); ++row) {
@@ -117,7 +128,16 @@ class Comparison {
         }
       }
     }
+    const bool patched = std::ranges::any_of(
+        columns_, [](const DrawnColumn& column) { return column.stack.has_patches(); });
+    if (patched) std::ranges::stable_sort(cells, {}, &std::pair<size_t, size_t>::second);
     return cells;
+  }
+
+  void apply(size_t column) {
+    applied_.reset();
+    DrawnColumn& of = columns_[column];
+    applied_.emplace(AppliedColumn{column, of.stack.attach(), of.tokens.attach(bundle_)});
   }
 
   // The text says the same settings and adapter files; the base is older than the picture.
@@ -135,8 +155,6 @@ class Comparison {
 
   void draw(size_t row, size_t column, StepMeter& meter) {
     DrawnColumn& of = columns_[column];
-    const auto attached = of.stack.attach();
-    const auto embedded = of.tokens.attach(bundle_);
     const bool own_text = of.stack.touches_text_encoders() || !of.tokens.empty();
     // Number 0 is the base without embeddings.
     const Conditioning& conditioning =
@@ -221,6 +239,7 @@ class Comparison {
   std::optional<fs::file_time_type> base_written_;
   std::map<std::pair<size_t, size_t>, std::string> pictures_;  // by row and column
   CompareReport report_;
+  std::optional<AppliedColumn> applied_;
 };
 
 }  // namespace

@@ -3,6 +3,7 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
 #include <nlohmann/json.hpp>
@@ -14,6 +15,7 @@
 #include "pipelines/parts/step_meter.h"
 #include "src/adapter/adapter_file.h"
 #include "src/adapter/adapter_header.h"
+#include "src/adapter/convolution_pairs.h"
 #include "src/adapter/nearest_factors.h"
 #include "src/adapter/vera.h"
 #include "src/base/error.h"
@@ -57,15 +59,6 @@ std::string summary_of(const AdapterContents& contents) {
   const std::string plain = dora ? concat("DoRA (", file.spec.norm_axis, " axis)") : "LoRA";
   return concat(contents.patches.empty() ? plain : contents.kinds(), ", ",
                 contents.modules().size(), " modules, from ", file.format, " names");
-}
-
-// Whether LoRA files of plain pairs of matrices hold all of it.
-void require_pairs(const AdapterContents& contents, const std::string& to) {
-  if (!contents.patches.empty()) {
-    const WeightPatch& patch = contents.patches.front();
-    fail(patch.parameter, " has ", patch.title(), ", which ", to,
-         " files cannot hold: --to kohya or comfyui keeps it, --to lora-svd makes a LoRA of it");
-  }
 }
 
 void warn_of_left_embeddings(const AdapterContents& contents, const std::string& to,
@@ -184,13 +177,20 @@ class NearestLora {
 };
 
 // What the file was written for, among the consumers.
-std::vector<Consumer> readers_of(const std::string& to, bool is_dora) {
+std::vector<Consumer> readers_of(const std::string& to, const AdapterContents& contents) {
   if (to == "diffusers") return {Consumer::kDiffusers};
   if (to == "peft") return {Consumer::kPeft};
   if (to == "comfyui") return {Consumer::kComfyUi};
   if (to == "lora-svd") return {};
-  if (is_dora) return {Consumer::kSdNext, Consumer::kLycoris};
-  return {Consumer::kDiffusers, Consumer::kComfyUi, Consumer::kA1111, Consumer::kKohyaMerge};
+  const bool has_magnitudes = contents.file.spec.kind == "dora" ||
+                              std::ranges::any_of(contents.patches, [](const WeightPatch& patch) {
+                                return patch.magnitude.defined();
+                              });
+  if (has_magnitudes) return {Consumer::kSdNext, Consumer::kLycoris};
+  std::vector<Consumer> readers = {Consumer::kComfyUi, Consumer::kA1111, Consumer::kKohyaMerge};
+  // diffusers refuses a file that brings embeddings.
+  if (contents.embeddings.empty()) readers.push_back(Consumer::kDiffusers);
+  return readers;
 }
 
 class Conversion {
@@ -204,8 +204,8 @@ class Conversion {
         layers_(checkpoint_layers(base_, shapes_)) {}
 
   ConvertReport run() {
-    AdapterContents contents =
-        read_adapter_contents(request_.adapter_path, layers_, checkpoint_shapes(base_), request_);
+    AdapterContents contents = read_adapter_contents(
+        request_.adapter_path, layers_, checkpoint_shapes(base_), request_, weights_of(base_));
     AdapterFile& file = contents.file;
     const fs::path target = target_of(request_);
     if (fs::exists(target) && fs::equivalent(target, file.path)) {
@@ -223,14 +223,7 @@ class Conversion {
     }
     report_.path = target.string();
     progress_.on(SavedEvent{report_.path});
-    if (request_.verify) {
-      if (!contents.patches.empty()) {
-        log_.warning(concat("--verify replays the readers' formulas for LoRA and DoRA of linear ",
-                            "layers; of ", contents.patches.size(), " other parameters, such as ",
-                            contents.patches[0].parameter, ", it says nothing"));
-      }
-      verify(file, target);
-    }
+    if (request_.verify) verify(contents, target);
     report_.stopped = stop_.stop_requested();
     return std::move(report_);
   }
@@ -240,15 +233,16 @@ class Conversion {
     const AdapterFile& file = contents.file;
     const auto metadata = metadata_of_origin(file.metadata);
     const bool pairs_alone = request_.to == "diffusers" || request_.to == "peft";
-    if (pairs_alone) require_pairs(contents, request_.to);
+    const AdapterFile pairs =
+        pairs_alone ? with_convolution_pairs(contents, request_.to) : AdapterFile();
     if (pairs_alone || request_.to == "lora-svd") {
       warn_of_left_embeddings(contents, request_.to, log_);
     }
     if (target.has_parent_path()) fs::create_directories(target.parent_path());
     if (request_.to == "diffusers") {
-      write_diffusers_adapter(target, file.spec, file.modules, metadata);
+      write_diffusers_adapter(target, pairs.spec, pairs.modules, metadata);
     } else if (request_.to == "peft") {
-      write_peft_folders(target, file.spec, file.modules);
+      write_peft_folders(target, pairs.spec, pairs.modules);
     } else if (request_.to == "comfyui") {
       const auto norms = row_norms(contents, base_, progress_, stop_);
       if (stop_.stop_requested()) return;
@@ -264,27 +258,24 @@ class Conversion {
     }
   }
 
-  void verify(const AdapterFile& file, const fs::path& target) {
-    if (file.modules.empty()) return;
+  void verify(const AdapterContents& contents, const fs::path& target) {
     const StoredAdapter written = read_written(target);
-    const ConsumerTable table = judge_consumers(written, file, base_, progress_, stop_);
+    const ConsumerTable table = judge_consumers(written, contents, base_, progress_, stop_);
     if (stop_.stop_requested()) return;
     report_.verdicts = reader_verdicts(table);
-    for (const Consumer reader : readers_of(request_.to, file.spec.kind == "dora")) {
-      report_.is_right = report_.is_right && table.of(reader).is_right();
+    for (const Consumer reader : readers_of(request_.to, contents)) {
+      report_.is_right = report_.is_right && !table.of(reader).is_wrong();
     }
     report_.verdicts_json = consumer_table_json(table).dump();
   }
 
-  // The pairs of factors alone: what the consumers' formulas are known for.
   StoredAdapter read_written(const fs::path& target) const {
-    if (request_.to != "peft") {
-      return read_stored_pairs(target, layers_, checkpoint_shapes(base_));
-    }
+    const ParameterShapes shapes = checkpoint_shapes(base_);
+    if (request_.to != "peft") return read_stored_adapter(target, shapes);
     StoredAdapter all;
     for (const auto& folder : fs::directory_iterator(target)) {
       if (!fs::exists(folder.path() / "adapter_config.json")) continue;
-      StoredAdapter one = read_stored_adapter(folder.path(), layers_);
+      StoredAdapter one = read_stored_adapter(folder.path(), shapes);
       all.layout = one.layout;
       all.modules.merge(one.modules);
       all.configs.merge(one.configs);

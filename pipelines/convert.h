@@ -35,7 +35,8 @@ struct ConvertReport {
   double worst_residual = 0.0;
   std::string worst_layer;
   std::vector<ReaderVerdict> verdicts;  // with `verify`
-  bool is_right = true;                 // the reader it was written for computes what it should
+  // No reader that it was written for is off, as far as their formulas are known.
+  bool is_right = true;
   std::string verdicts_json = "[]";     // with every layer's error
   bool stopped = false;
 };

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <filesystem>
 
+#include "pipelines/parts/output_format.h"
 #include "pipelines/parts/training_run.h"
 #include "src/base/error.h"
 #include "src/imagefile/caption_grid.h"
@@ -79,6 +80,7 @@ std::vector<std::string> draw_sheets(const TrainConfig& config, const DatasetRep
 
 DryRunReport dry_run(const TrainConfig& config, Progress& progress, std::stop_token stop) {
   check_train_config(config);
+  check_output_format(config);
   DryRunReport report;
   SurveyRequest request = survey_request_of(config);
   request.thumbnail_size = 0;

@@ -153,7 +153,7 @@ FitReport resize(const ResizeRequest& request, Progress& progress, std::stop_tok
   open_device("cpu");
   const at::NoGradGuard no_grad;
   Fit fit(request.pretrained_model_name_or_path, request.variant);
-  AdapterFile given = read_adapter_file(request.adapter_path, fit.layers());
+  AdapterFile given = read_adapter_file(request.adapter_path, fit.layers(), weights_of(fit.base()));
   if (fs::exists(request.output) && fs::equivalent(request.output, given.path)) {
     fail(request.output, " is the adapter itself: give another output");
   }

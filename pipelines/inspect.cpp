@@ -6,6 +6,7 @@
 #include <optional>
 #include <set>
 
+#include "pipelines/parts/adapter_weights.h"
 #include "pipelines/parts/checkpoint_layers.h"
 #include "pipelines/parts/consumer_table.h"
 #include "pipelines/parts/inspect_tensors.h"
@@ -92,7 +93,8 @@ struct Fit {
       : base(Checkpoint::open(*request.pretrained_model_name_or_path)),
         layers(checkpoint_layers(base, shapes)),
         parameters(checkpoint_shapes(base)),
-        adapter(read_adapter_contents(request.path, layers, parameters, request)) {}
+        adapter(
+            read_adapter_contents(request.path, layers, parameters, request, weights_of(base))) {}
 
   Checkpoint base;
   std::vector<std::unique_ptr<nn::Linear>> shapes;
@@ -106,10 +108,9 @@ void tell_fit(const InspectRequest& request, const Fit& fit, Report& report) {
                                       fit.adapter.modules().size(), " modules"));
   report.fact("kinds", fit.adapter.kinds());
   report.fact("ignored keys", joined(fit.adapter.ignored_keys));
-  if (fit.adapter.file.spec.is_vera() || fit.adapter.file.modules.empty()) return;
-  report.readers(
-      judge_consumers(read_stored_pairs(request.path, fit.layers, fit.parameters, request),
-                      fit.adapter.file, fit.base, report.progress, report.stop));
+  if (fit.adapter.file.spec.is_vera()) return;
+  report.readers(judge_consumers(read_stored_adapter(request.path, fit.parameters, request),
+                                 fit.adapter, fit.base, report.progress, report.stop));
 }
 
 void inspect_adapter(const SafetensorsFile& file, const InspectRequest& request, Report& report) {

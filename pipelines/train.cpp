@@ -94,6 +94,7 @@ class Run {
   RunFacts facts_;
   std::optional<ResumePoint> resume_;
   int64_t max_steps_ = 0;
+  int64_t epoch_steps_ = 1;
   int64_t validation_interval_ = 0;  // steps
   int64_t first_step_ = 0;
 
@@ -123,13 +124,13 @@ std::optional<ExampleSet> Run::encode(const ImageFolder& folder, const std::stri
 
 void Run::set_steps(int64_t micro_steps, size_t pictures) {
   const int64_t accumulation = config_.gradient_accumulation_steps;
-  const int64_t epoch_steps = (micro_steps + accumulation - 1) / accumulation;
-  max_steps_ = config_.max_train_steps.value_or(config_.num_train_epochs * epoch_steps);
-  validation_interval_ = validation_interval(config_, epoch_steps);
+  epoch_steps_ = (micro_steps + accumulation - 1) / accumulation;
+  max_steps_ = config_.max_train_steps.value_or(config_.num_train_epochs * epoch_steps_);
+  validation_interval_ = validation_interval(config_, epoch_steps_);
   facts_.total_steps = max_steps_;
   text_steps_ = text_steps_of(config_, max_steps_);
   facts_.adapter_metadata = training_metadata(
-      config_, {static_cast<int64_t>(pictures), max_steps_, epoch_steps, peak_rate()});
+      config_, {static_cast<int64_t>(pictures), max_steps_, epoch_steps_, peak_rate()});
   lr_ = lr_schedule_of(config_, max_steps_);
 }
 
@@ -313,7 +314,7 @@ void Run::checkpoint(int64_t step) {
   if (checkpoint_step_ == step) return;
   if (processes_.is_first()) {
     reports_->sync();
-    facts_.adapter_metadata["ss_steps"] = std::to_string(step);
+    note_step(facts_.adapter_metadata, step, epoch_steps_);
     write_checkpoint(config_, step, trainers_, facts_);
   }
   processes_.meet();
@@ -323,7 +324,7 @@ void Run::checkpoint(int64_t step) {
 }
 
 void Run::save_final() {
-  facts_.adapter_metadata["ss_steps"] = std::to_string(max_steps_);
+  note_step(facts_.adapter_metadata, max_steps_, epoch_steps_);
   for (size_t i = 0; i < trainers_.size(); ++i) {
     AdapterTrainer& trainer = *trainers_[i];
     const AdapterTrainer::Averages averages(trainer);

@@ -32,8 +32,9 @@ mkdir -p "$out/objects" "$out/crashes"
 
 # The readers do not see torch; of the folders that do, the files that do not.
 sources=(src/base/*.cpp src/config/*.cpp src/tensorfile/*.cpp src/tokenizers/*.cpp src/imagefile/*.cpp
-  src/adapter/{adapter_header,adapter_keys,lora_config,sgm_names,spec}.cpp
-  src/scheduler/scheduler_config.cpp tests/fuzz/targets.cpp tests/fuzz/driver.cpp)
+  src/adapter/{adapter_header,adapter_keys,bundled_embedding,lora_config}.cpp
+  src/adapter/{magnitude_axis,module_parts,sgm_names,spec}.cpp src/scheduler/scheduler_config.cpp
+  tests/fuzz/targets.cpp tests/fuzz/driver.cpp)
 packages=(libcrypto sentencepiece icu-uc icu-i18n libpng libtiff-4 libwebp)
 flags=(-std=c++20 -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -I. -I.deps)
 read -ra package_flags <<< "$(pkg-config --cflags "${packages[@]}")"

@@ -17,7 +17,8 @@ AdapterStack::AdapterStack(const std::vector<AdapterArgument>& arguments, Streng
   const ParameterShapes shapes = bundle_shapes(bundle);
   const AdapterCore& core = adapter_core(bundle.device);
   for (const AdapterArgument& argument : arguments) {
-    AdapterContents contents = read_adapter_contents(argument.path, layers, shapes, options);
+    AdapterContents contents =
+        read_adapter_contents(argument.path, layers, shapes, options, weights_of(bundle));
     warn_of_ignored_keys(contents, log);
     const AdapterFile& file = contents.file;
     AdapterSet set = AdapterSet::from_tensors(file.spec, layers, file.modules, core);
@@ -27,6 +28,11 @@ AdapterStack::AdapterStack(const std::vector<AdapterArgument>& arguments, Streng
     adapters_.push_back({argument, file.path.string(), sha256_of_file(file.path), std::move(set),
                          std::move(contents.patches)});
   }
+}
+
+bool AdapterStack::has_patches() const {
+  return std::ranges::any_of(adapters_,
+                             [](const LoadedAdapter& adapter) { return !adapter.patches.empty(); });
 }
 
 AttachedStack AdapterStack::attach() {

@@ -36,6 +36,7 @@ class AdapterStack {
   const std::vector<LoadedAdapter>& adapters() const { return adapters_; }
   // Whether an encoded prompt depends on them.
   bool touches_text_encoders() const { return touches_text_encoders_; }
+  bool has_patches() const;
   // On the base that they were loaded for while the result lives.
   AttachedStack attach();
 

@@ -31,6 +31,16 @@ at::Tensor base_weight(const Checkpoint& base, const std::string& module) {
   return base.weights(component).copy(path_in_component(module) + ".weight", at::kFloat, at::kCPU);
 }
 
+BaseWeights weights_of(const Checkpoint& base) {
+  return [&base](const std::string& module) { return base_weight(base, module); };
+}
+
+StoredParameter stored_parameter(const Checkpoint& base, const std::string& parameter) {
+  const Weights& weights = base.weights(component_named(component_of(parameter)));
+  const std::string name = path_in_component(parameter);
+  return {weights.copy(name, at::kFloat, at::kCPU), weights.at(name).entry->dtype};
+}
+
 AdaptedWeight::AdaptedWeight(const AdapterFile& adapter, const std::string& module,
                              const at::Tensor& weight)
     : module_(module),

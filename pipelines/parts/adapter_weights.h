@@ -10,6 +10,15 @@ namespace dorabooth {
 
 // The base's weight of a module ("unet.….to_q"), fp32 on the CPU.
 at::Tensor base_weight(const Checkpoint& base, const std::string& module);
+// The same for reading adapters; `base` outlives it.
+BaseWeights weights_of(const Checkpoint& base);
+
+// A parameter of the base ("unet.conv_in.bias") and the type that it is stored in.
+struct StoredParameter {
+  at::Tensor numbers;  // fp32 on the CPU
+  DType dtype = DType::kF32;
+};
+StoredParameter stored_parameter(const Checkpoint& base, const std::string& parameter);
 
 // One module of an adapter over its weight.
 class AdaptedWeight {

@@ -68,7 +68,10 @@ const FrozenWeight& weight_of(const LinearLayers& layers, const std::string& mod
 void begin_as(AdapterSet& set, const LinearLayers& layers, const std::filesystem::path& path,
               const AdapterCore& core, const Log& log) {
   const at::NoGradGuard no_grad;
-  const AdapterFile file = read_adapter_file(path, layers);
+  const AdapterFile file = read_adapter_file(path, layers, [&](const std::string& module) {
+    const FrozenWeight& weight = weight_of(layers, module);
+    return weight.rows(0, weight.out_features()).to(at::kCPU);
+  });
   check_kind(set.spec(), file);
   for (const auto& [module, tensors] : file.modules) {
     if (set.find(module) != nullptr) continue;

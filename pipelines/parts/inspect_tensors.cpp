@@ -78,10 +78,10 @@ struct Module {
 };
 
 std::string component_of_module(const std::string& module) {
-  for (const char* prefix : {"text_encoder_2.", "lora_te2_"}) {
+  for (const char* prefix : {"text_encoder_2.", "lora_te2_", "text_encoders.clip_g."}) {
     if (module.starts_with(prefix)) return "text_encoder_2";
   }
-  for (const char* prefix : {"text_encoder.", "lora_te1_", "lora_te_"}) {
+  for (const char* prefix : {"text_encoder.", "lora_te1_", "lora_te_", "text_encoders.clip_l."}) {
     if (module.starts_with(prefix)) return "text_encoder";
   }
   if (module.find("self_attn") != std::string::npos)
@@ -204,7 +204,8 @@ AdapterSummary summarize_adapter(const SafetensorsFile& file,
     }
     others += suffix->role == Role::kOther;
     if (entry.name.starts_with("base_model.model.")) summary.format = "peft";
-    if (entry.name.starts_with("diffusion_model.")) summary.format = "comfyui";
+    if (entry.name.starts_with("diffusion_model.") || entry.name.starts_with("text_encoders."))
+      summary.format = "comfyui";
     if (entry.name.starts_with("lora_") || entry.name.starts_with("lycoris_"))
       summary.format = "kohya";
     if (entry.name.find(".hada_") != std::string::npos) summary.kind = "LoHa";

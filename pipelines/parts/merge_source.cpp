@@ -8,6 +8,7 @@
 #include <span>
 
 #include "pipelines/parts/adapter_reading.h"
+#include "pipelines/parts/adapter_weights.h"
 #include "pipelines/parts/checkpoint_layers.h"
 #include "pipelines/parts/merged_difference.h"
 #include "src/base/error.h"
@@ -79,7 +80,8 @@ MergeSource::MergeSource(const Checkpoint& checkpoint,
   const ParameterShapes parameters = checkpoint_shapes(checkpoint);
   for (const std::string& text : adapter_paths) {
     const AdapterArgument argument = parse_adapter_argument(text);
-    AdapterContents contents = read_adapter_contents(argument.path, layers, parameters, options);
+    AdapterContents contents =
+        read_adapter_contents(argument.path, layers, parameters, options, weights_of(checkpoint));
     warn_of_ignored_keys(contents, log);
     if (!contents.embeddings.empty()) {
       log.warning(concat(contents.file.path.string(), ": ", contents.embeddings.begin()->first,

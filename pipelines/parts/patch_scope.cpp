@@ -66,6 +66,18 @@ ParameterShapes bundle_shapes(const SdxlBundle& bundle) {
   return shapes;
 }
 
+BaseWeights weights_of(const SdxlBundle& bundle) {
+  return [&bundle](const std::string& module) {
+    const at::NoGradGuard no_grad;
+    nn::Layer& layer = layer_named(bundle, module);
+    layer.restore();
+    auto* linear = dynamic_cast<nn::Linear*>(&layer);
+    const at::Tensor weight =
+        linear ? linear->weight()->rows(0, linear->out_features()) : parameter_of(layer, "weight");
+    return weight.to(at::kCPU, at::kFloat);
+  };
+}
+
 PatchScope::PatchScope(const SdxlBundle& bundle, const std::vector<AppliedPatch>& patches,
                        StrengthRule rule) {
   std::map<std::string, std::vector<AppliedPatch>> by_parameter;

@@ -4,6 +4,7 @@
 #include <memory>
 #include <vector>
 
+#include "src/adapter/adapter_file.h"
 #include "src/adapter/reading_options.h"
 #include "src/adapter/weight_patch.h"
 #include "src/model/bundle.h"
@@ -13,6 +14,8 @@ namespace dorabooth {
 
 // The parameters of UNet and text encoders as they stand in the loaded models.
 ParameterShapes bundle_shapes(const SdxlBundle& bundle);
+// Their weights for reading adapters, dequantised where they are; `bundle` outlives it.
+BaseWeights weights_of(const SdxlBundle& bundle);
 
 struct AppliedPatch {
   const WeightPatch* patch = nullptr;

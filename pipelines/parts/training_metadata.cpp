@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <string_view>
 
+#include "src/adapter/kohya_hashes.h"
 #include "src/base/error.h"
 
 namespace dorabooth {
@@ -32,6 +33,8 @@ void add_date(Metadata& values) {
   char date[32];
   std::strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%SZ", &utc);
   values["modelspec.date"] = date;
+  // As Python writes a float.
+  values["ss_training_started_at"] = values["ss_training_finished_at"] = concat(digits, ".0");
 }
 
 void add_rates(const TrainConfig& config, const TrainingNumbers& numbers, Metadata& values) {
@@ -59,6 +62,11 @@ void add_objective(const TrainConfig& config, Metadata& values) {
 
 }  // namespace
 
+void note_step(Metadata& metadata, int64_t step, int64_t epoch_steps) {
+  metadata["ss_steps"] = concat(step);
+  metadata["ss_epoch"] = concat((step + epoch_steps - 1) / epoch_steps);
+}
+
 Metadata training_metadata(const TrainConfig& config, const TrainingNumbers& numbers) {
   const int64_t epochs = (numbers.steps + numbers.epoch_steps - 1) / numbers.epoch_steps;
   Metadata values = {
@@ -72,6 +80,9 @@ Metadata training_metadata(const TrainConfig& config, const TrainingNumbers& num
       {"ss_max_train_steps", concat(numbers.steps)},
       {"ss_gradient_accumulation_steps", concat(config.gradient_accumulation_steps)},
       {"ss_mixed_precision", config.mixed_precision}};
+  // As kohya does, of a single file alone; its SHA-256 would take reading all of it.
+  if (std::filesystem::is_regular_file(config.pretrained_model_name_or_path))
+    values["ss_sd_model_hash"] = short_hash_of_file(config.pretrained_model_name_or_path);
   // Kohya counts from the last layer, this program from SDXL's penultimate one.
   if (config.clip_skip.value_or(0) > 0) values["ss_clip_skip"] = concat(*config.clip_skip + 2);
   if (config.instance_prompt) values["modelspec.trigger_phrase"] = *config.instance_prompt;

@@ -10,6 +10,7 @@
 
 #include "src/adapter/adapter_source.h"
 #include "src/adapter/bundled_embedding.h"
+#include "src/adapter/comfyui_rule.h"
 #include "src/adapter/linear_reader.h"
 #include "src/adapter/vera_file.h"
 #include "src/base/error.h"
@@ -153,17 +154,6 @@ const WeightPatch* AdapterContents::find_patch(const std::string& parameter) con
   return found == patches.end() ? nullptr : &*found;
 }
 
-StoredAdapter read_stored_pairs(const fs::path& path, const LinearLayers& layers,
-                                const ParameterShapes& shapes, const ReadingOptions& options) {
-  AdapterSource source(path, shapes, options);
-  try {
-    source.read();
-    return stored_adapter(source, pairs_of(source, layers));
-  } catch (const Error& error) {
-    fail(path.string(), ": ", error.what());
-  }
-}
-
 bool bundles_embeddings(const fs::path& path) {
   return std::ranges::any_of(
       SafetensorsFile(adapter_tensor_file(path)).entries(),
@@ -171,8 +161,8 @@ bool bundles_embeddings(const fs::path& path) {
 }
 
 AdapterContents read_adapter_contents(const fs::path& path, const LinearLayers& layers,
-                                      const ParameterShapes& shapes,
-                                      const ReadingOptions& options) {
+                                      const ParameterShapes& shapes, const ReadingOptions& options,
+                                      const BaseWeights& base) {
   try {
     if (is_vera_folder(path)) {
       AdapterContents contents;
@@ -185,8 +175,10 @@ AdapterContents read_adapter_contents(const fs::path& path, const LinearLayers& 
   AdapterSource source(path, shapes, options);
   try {
     source.read();
-    refuse_foreign_rule(source.metadata());
-    return ContentsReader(source, layers, options).read();
+    refuse_foreign_rule(source.metadata(), base);
+    AdapterContents contents = ContentsReader(source, layers, options).read();
+    if (has_comfyui_magnitudes(source.metadata())) restore_magnitudes(contents, base);
+    return contents;
   } catch (const Error& error) {
     fail(path.string(), ": ", error.what());
   }

@@ -9,6 +9,7 @@
 
 #include "src/adapter/adapter_file.h"
 #include "src/adapter/reading_options.h"
+#include "src/adapter/stored_adapter.h"
 #include "src/adapter/weight_patch.h"
 
 namespace dorabooth {
@@ -28,15 +29,17 @@ struct AdapterContents {
 };
 
 // `path` as read_adapter_file() takes it. `shapes` has the parameters that a file may change, the
-// weights of `layers` among them. OFT, GLoRA, IA3 and kin are refused by name.
+// weights of `layers` among them. OFT, GLoRA, IA3 and kin are refused by name; so is, without
+// `base`, a file whose magnitudes were written for ComfyUI's rule.
 AdapterContents read_adapter_contents(const std::filesystem::path& path, const LinearLayers& layers,
                                       const ParameterShapes& shapes,
-                                      const ReadingOptions& options = {});
+                                      const ReadingOptions& options = {},
+                                      const BaseWeights& base = nullptr);
 
-// The pairs of a file as they stand there, for consumer.h, whatever rule it was written for; its
-// patches are left out.
-StoredAdapter read_stored_pairs(const std::filesystem::path& path, const LinearLayers& layers,
-                                const ParameterShapes& shapes, const ReadingOptions& options = {});
+// The same file's tensors as they stand there, for consumer.h, whatever rule it was written for.
+// Not for VeRA's folders.
+StoredAdapter read_stored_adapter(const std::filesystem::path& path, const ParameterShapes& shapes,
+                                  const ReadingOptions& options = {});
 
 // The file that holds the tensors of `path`; throws where there is none, or a pickle.
 std::filesystem::path adapter_tensor_file(const std::filesystem::path& path);

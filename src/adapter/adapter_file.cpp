@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "src/adapter/adapter_header.h"
+#include "src/adapter/comfyui_rule.h"
 #include "src/adapter/linear_reader.h"
 #include "src/adapter/magnitude_axis.h"
 #include "src/adapter/tensor_facts.h"
@@ -212,11 +213,11 @@ std::optional<bool> input_axis_of(const AdapterSource& source, const ReadingOpti
   return axis.is_input(source.metadata());
 }
 
-void refuse_foreign_rule(const std::map<std::string, std::string>& metadata) {
-  const auto rule = metadata.find(kDoraScaleRuleKey);
-  if (rule == metadata.end()) return;
-  fail("its magnitudes were written for one reader's rule (", rule->second,
-       ") and stand for nothing else: use the file that it was converted from");
+void refuse_foreign_rule(const std::map<std::string, std::string>& metadata,
+                         const BaseWeights& base) {
+  if (!has_comfyui_magnitudes(metadata) || base) return;
+  fail("its magnitudes were written for one reader's rule (", metadata.at(kDoraScaleRuleKey),
+       "), and what they stand for is known with the base's weights alone");
 }
 
 namespace {
@@ -250,7 +251,8 @@ std::vector<std::string> pairs_of(const AdapterSource& source) {
 
 }  // namespace
 
-AdapterFile read_adapter_file(const fs::path& path, const LinearLayers& layers) {
+AdapterFile read_adapter_file(const fs::path& path, const LinearLayers& layers,
+                              const BaseWeights& base) {
   try {
     if (is_vera_folder(path)) return read_vera_folder(path, layers);
   } catch (const Error& error) {
@@ -260,47 +262,15 @@ AdapterFile read_adapter_file(const fs::path& path, const LinearLayers& layers) 
   AdapterSource source(path, shapes, {});
   try {
     source.read();
-    refuse_foreign_rule(source.metadata());
-    return read_linear_adapters(source, layers, pairs_of(source), input_axis_of(source, {}));
+    refuse_foreign_rule(source.metadata(), base);
+    AdapterContents contents;
+    contents.file =
+        read_linear_adapters(source, layers, pairs_of(source), input_axis_of(source, {}));
+    if (has_comfyui_magnitudes(source.metadata())) restore_magnitudes(contents, base);
+    return std::move(contents.file);
   } catch (const Error& error) {
     fail(path.string(), ": ", error.what());
   }
-}
-
-StoredAdapter read_stored_adapter(const fs::path& path, const LinearLayers& layers) {
-  const ParameterShapes shapes = shapes_of(layers);
-  AdapterSource source(path, shapes, {});
-  try {
-    source.read();
-    return stored_adapter(source, pairs_of(source));
-  } catch (const Error& error) {
-    fail(path.string(), ": ", error.what());
-  }
-}
-
-StoredAdapter stored_adapter(const AdapterSource& source, const std::vector<std::string>& modules) {
-  StoredAdapter stored{source.layout(), {}, source.metadata(), source.configs()};
-  for (const std::string& module : modules) {
-    const ModuleParts& parts = source.parts().at(module);
-    StoredModule& own = stored.modules[module];
-    if (const TensorEntry* a = parts.find(AdapterRole::kA)) {
-      own.key = a->name;
-      own.down = source.numbers(*a);
-    }
-    if (const TensorEntry* b = parts.find(AdapterRole::kB)) {
-      own.key = b->name;
-      own.up = source.numbers(*b);
-    }
-    if (const TensorEntry* alpha = parts.find(AdapterRole::kAlpha)) {
-      own.alpha = source.numbers(*alpha).item<double>();
-    }
-    if (const TensorEntry* magnitude = parts.magnitude()) {
-      own.key = magnitude->name;
-      own.magnitude = source.numbers(*magnitude);
-    }
-    own.magnitude_role = parts.magnitude_role();
-  }
-  return stored;
 }
 
 AdapterSet load_adapter_set(const fs::path& path, const LinearLayers& layers,

@@ -10,13 +10,16 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <string>
 
 #include "src/adapter/set.h"
-#include "src/adapter/stored_adapter.h"
 
 namespace dorabooth {
+
+// W of a module of the base ("unet.….to_q"), fp32 on the CPU.
+using BaseWeights = std::function<at::Tensor(const std::string& module)>;
 
 // Contents of a file before it meets a base: modules by full name as in LinearLayers.
 struct AdapterFile {
@@ -33,12 +36,9 @@ struct AdapterFile {
 // LoRA, DoRA or VeRA), or an output folder that holds pytorch_lora_weights.safetensors. `layers`
 // are all adaptable modules of the base (kohya's flattened names are decoded by them); an unknown
 // key, a missing half of a pair, a wrong shape or a value that is not finite is an error that names
-// it.
-AdapterFile read_adapter_file(const std::filesystem::path& path, const LinearLayers& layers);
-
-// The same file's tensors as they stand there, for consumer.h: a file that was written for one
-// reader's rule too. Not for VeRA's folders.
-StoredAdapter read_stored_adapter(const std::filesystem::path& path, const LinearLayers& layers);
+// it. A file whose magnitudes were written for ComfyUI's rule needs `base` and is refused without.
+AdapterFile read_adapter_file(const std::filesystem::path& path, const LinearLayers& layers,
+                              const BaseWeights& base = nullptr);
 
 // Writes as diffusers' scripts do; `extra_metadata` (modelspec.*, trigger word, steps, …) is added.
 // A DoRA with one magnitude per input feature is refused: diffusers has no spelling for it.
@@ -60,8 +60,8 @@ void write_kohya_adapter(const std::filesystem::path& path, const AdapterSpec& s
 // Kohya's names for ComfyUI, which divides a magnitude per output feature by the norm of W instead
 // of that of W + s·B·A: dora_scale is m·(‖W‖ + eps)/‖W + s·B·A‖ by rows, where `norms` has the two
 // norms of every module ([out] each). Right for this base and that rule alone, which the header
-// states; no other reader may take it for m, and this program refuses it. A DoRA with one magnitude
-// per input feature, and a LoRA, are written as write_kohya_adapter() does.
+// states; no other reader may take it for m, and this program reads it with the base's weights. A
+// DoRA with one magnitude per input feature, and a LoRA, are written as write_kohya_adapter() does.
 struct RowNorms {
   at::Tensor base;    // ‖W‖
   at::Tensor merged;  // ‖W + s·B·A‖

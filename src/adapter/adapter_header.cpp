@@ -72,21 +72,19 @@ std::optional<SpecEntry> find_spec(const std::map<std::string, std::string>& met
 }
 
 std::string adapter_metadata_text(const AdapterSpec& spec,
-                                  const std::map<std::string, int64_t>& rank_of_module) {
+                                  const std::map<std::string, PeftModule>& facts) {
   std::map<std::string, std::vector<std::string>> components;
-  for (const auto& [module, rank] : rank_of_module) {
-    components[component_of(module)].push_back(module);
-  }
+  for (const auto& [module, own] : facts) components[component_of(module)].push_back(module);
   json flat = json::object();
   for (const auto& [component, modules] : components) {
     std::map<int64_t, size_t> counts;
-    for (const std::string& module : modules) ++counts[rank_of_module.at(module)];
+    for (const std::string& module : modules) ++counts[facts.at(module).rank];
     const int64_t usual = std::max_element(counts.begin(), counts.end(), [](auto& a, auto& b) {
                             return a.second < b.second;
                           })->first;
     json pattern = json::object();
     for (const std::string& module : modules) {
-      const int64_t rank = rank_of_module.at(module);
+      const int64_t rank = facts.at(module).rank;
       if (rank != usual) pattern[peft_path(module)] = rank;
     }
     const auto set = [&, &prefix = component](const char* field, const json& value) {
@@ -100,7 +98,7 @@ std::string adapter_metadata_text(const AdapterSpec& spec,
     set("r", usual);
     set("rank_pattern", pattern);
     set("target_modules", peft_targets(spec, modules));
-    set("use_dora", spec.kind == "dora");
+    set("use_dora", facts.at(modules.front()).has_magnitude);
     set("use_rslora", false);
   }
   return flat.dump(2);

@@ -40,10 +40,15 @@ std::string peft_key_path(const std::string& module);
 // cover every module, else the modules' names.
 nlohmann::json peft_targets(const AdapterSpec& spec, const std::vector<std::string>& modules);
 
+struct PeftModule {
+  int64_t rank = 0;
+  bool has_magnitude = false;
+};
+
 // The text of `lora_adapter_metadata` for a file whose alpha is its rank in every module: fields of
 // PEFT's LoraConfig alone, since diffusers passes all of them on to it.
 std::string adapter_metadata_text(const AdapterSpec& spec,
-                                  const std::map<std::string, int64_t>& rank_of_module);
+                                  const std::map<std::string, PeftModule>& modules);
 
 // The entries that say who made a file and from what, for a file that is made from it; those that
 // describe its form are not among them.

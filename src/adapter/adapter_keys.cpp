@@ -16,6 +16,10 @@ namespace {
 
 constexpr std::string_view kPeftPrefix = "base_model.model.";
 constexpr std::string_view kComfyUiPrefix = "diffusion_model.";
+// ComfyUI's own nodes that save LoRAs write these before the text encoders' paths.
+constexpr std::string_view kComfyUiTextPrefix = "text_encoders.";
+constexpr std::string_view kComfyUiFirstText = "text_encoders.clip_l.transformer.";
+constexpr std::string_view kComfyUiSecondText = "text_encoders.clip_g.transformer.";
 // In the table of flattened names: two modules share this one.
 constexpr size_t kAmbiguous = static_cast<size_t>(-1);
 
@@ -130,10 +134,14 @@ std::vector<std::string> kohya_names(const std::string& module) {
   return {prefix + flattened(path), prefix + flattened(without_text_model(path))};
 }
 
-// "diffusion_model." and the SGM path; nothing for a module outside the UNet.
+// "diffusion_model." and the SGM path; of the text encoders the path alone.
 std::optional<std::string> comfyui_name(const std::string& module) {
-  if (component_of(module) != "unet") return std::nullopt;
-  const auto sgm = sgm_unet_path(path_in_component(module));
+  const std::string component = component_of(module);
+  const std::string path = path_in_component(module);
+  if (component == "text_encoder") return std::string(kComfyUiFirstText) + path;
+  if (component == "text_encoder_2") return std::string(kComfyUiSecondText) + path;
+  if (component != "unet") return std::nullopt;
+  const auto sgm = sgm_unet_path(path);
   if (!sgm) return std::nullopt;
   return std::string(kComfyUiPrefix) + *sgm;
 }
@@ -207,7 +215,9 @@ AdapterKeys::AdapterKeys(std::vector<std::string> modules) : modules_(std::move(
 
 AdapterLayout AdapterKeys::layout_of(const std::string& key) {
   if (key.starts_with(kPeftPrefix)) return AdapterLayout::kPeft;
-  if (key.starts_with(kComfyUiPrefix)) return AdapterLayout::kComfyUi;
+  if (key.starts_with(kComfyUiPrefix) || key.starts_with(kComfyUiTextPrefix)) {
+    return AdapterLayout::kComfyUi;
+  }
   for (const char* prefix : {"lora_unet_", "lora_te1_", "lora_te2_", "lycoris_"}) {
     if (key.starts_with(prefix)) return AdapterLayout::kKohya;
   }

@@ -11,7 +11,8 @@
 
 namespace dorabooth {
 
-// kComfyUi: "diffusion_model." before the UNet's SGM path.
+// kComfyUi: "diffusion_model." before the UNet's SGM path, "text_encoders.clip_l.transformer." and
+// "text_encoders.clip_g.transformer." before those of the text encoders.
 enum class AdapterLayout { kDiffusers, kPeft, kKohya, kComfyUi };
 const char* layout_name(AdapterLayout layout);  // "diffusers", "peft", "kohya", "comfyui"
 

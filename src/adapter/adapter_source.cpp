@@ -175,6 +175,12 @@ void AdapterSource::collect() {
   if (parts_.empty()) fail("holds no key of this base, ", quoted_name(ignored_[0]), " for one");
 }
 
+std::vector<std::string> AdapterSource::keys() const {
+  std::vector<std::string> names;
+  for (const TensorEntry& entry : file_.entries()) names.push_back(entry.name);
+  return names;
+}
+
 const std::vector<int64_t>& AdapterSource::shape_of(const std::string& parameter) const {
   const auto found = shapes_.find(parameter);
   if (found == shapes_.end()) fail("the base has no ", parameter);

@@ -38,6 +38,8 @@ class AdapterSource {
   const std::vector<std::string>& ignored() const { return ignored_; }
   // Tensors of embeddings that are bundled with the adapter.
   const std::vector<const TensorEntry*>& embeddings() const { return embeddings_; }
+  // The names of all tensors.
+  std::vector<std::string> keys() const;
   const std::vector<int64_t>& shape_of(const std::string& parameter) const;
 
   // fp32 on the CPU in the file's shape; types other than floating point and values that are not

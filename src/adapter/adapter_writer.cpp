@@ -3,12 +3,14 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
-#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "src/adapter/adapter_contents.h"
 #include "src/adapter/adapter_header.h"
 #include "src/adapter/adapter_keys.h"
+#include "src/adapter/comfyui_rule.h"
+#include "src/adapter/convolution_pairs.h"
+#include "src/adapter/kohya_hashes.h"
 #include "src/adapter/tensor_facts.h"
 #include "src/adapter/tensor_output.h"
 #include "src/adapter/vera.h"
@@ -51,6 +53,18 @@ void add_kohya_metadata(const AdapterSpec& spec, const std::vector<WeightPatch>&
                                           .dump());
 }
 
+// Whether the specification is that of the linear layers: of a file that it is read back with.
+bool states_kind(const AdapterSpec& spec, const Modules& modules) {
+  bool linear = false;
+  bool decomposed = false;
+  for (const auto& [module, own] : modules) {
+    if (own.b.dim() != 2) continue;
+    linear = true;
+    decomposed |= own.m.defined();
+  }
+  return linear && decomposed == (spec.kind == "dora");
+}
+
 bool needs_kohya(const AdapterSpec& spec) {
   return spec.kind == "dora" && spec.norm_axis != "output";
 }
@@ -65,12 +79,13 @@ void write_diffusers_adapter(const fs::path& path, const AdapterSpec& given, con
          ": diffusers reads one magnitude per output feature, this DoRA has one per ",
          "input feature; kohya's format holds it");
   }
+  require_whole_components(modules);
   const AdapterSpec spec = spec_with_scales(given, modules);
   std::map<std::string, at::Tensor> tensors;
-  std::map<std::string, int64_t> ranks;
+  std::map<std::string, PeftModule> facts;
   for (const auto& [module, given_tensors] : modules) {
     const AdapterTensors own = with_directions(given_tensors);
-    ranks[module] = own.a.size(0);
+    facts[module] = {own.a.size(0), own.m.defined()};
     const bool is_unet = component_of(module) == "unet";
     const std::string stem = module + (is_unet ? ".lora" : ".lora_linear_layer");
     const double scale = update_scale(own, spec.use_rslora);
@@ -82,12 +97,14 @@ void write_diffusers_adapter(const fs::path& path, const AdapterSpec& given, con
     // transformers binds a text encoder's magnitudes by the ending ".weight" alone and drops the
     // others with a warning; PEFT, which loads the UNet's, takes both spellings.
     const char* name = is_unet ? ".lora_magnitude_vector" : ".lora_magnitude_vector.weight";
-    tensors[module + name] = checked_numbers(module + ".m", own.m);
+    tensors[module + name] = peft_magnitude(module, own);
   }
   Metadata metadata = with_common_metadata(spec, extra_metadata, "diffusers");
-  metadata[kAdapterMetadataKey] = adapter_metadata_text(spec, ranks);
+  metadata[kAdapterMetadataKey] = adapter_metadata_text(spec, facts);
   metadata["modelspec.hash_sha256"] = "0x" + tensors_sha256(tensors);
-  metadata[kSpecKey] = spec_entry_text({spec, /*scale_in_b=*/true});
+  if (states_kind(spec, modules)) {
+    metadata[kSpecKey] = spec_entry_text({spec, /*scale_in_b=*/true});
+  }
   write_adapter_tensors(path, tensors, metadata);
 }
 
@@ -105,20 +122,12 @@ struct KohyaForm {
   std::map<std::string, at::Tensor> embeddings = {};  // by key
 };
 
-// m as a column or a row, or what stands for it under ComfyUI's rule. In ComfyUI the norm of W gets
-// fp32's epsilon.
+// m as a column or a row, or what stands for it under ComfyUI's rule.
 at::Tensor dora_scale(const std::string& module, const at::Tensor& m, bool input_axis,
                       const KohyaForm& form) {
   if (input_axis) return m.unsqueeze(0);
   if (!form.norms) return m.unsqueeze(1);
-  const RowNorms& norms = form.norms->at(module);
-  const double epsilon = std::numeric_limits<float>::epsilon();
-  const at::Tensor base = norms.base.to(at::kDouble) + epsilon;
-  const at::Tensor merged = norms.merged.to(at::kDouble);
-  const at::Tensor usable = merged > 0;
-  const at::Tensor ratio = base / at::where(usable, merged, at::ones_like(merged));
-  // A row whose norm is 0 stays 0, whatever stands here.
-  return checked_numbers(module + ".m", at::where(usable, m * ratio, m)).unsqueeze(1);
+  return checked_numbers(module + ".m", comfyui_magnitude(m, form.norms->at(module))).unsqueeze(1);
 }
 
 // A patch's tensors under `stem`, as kohya's and LyCORIS' files have them.
@@ -165,13 +174,15 @@ void write_kohya(const fs::path& path, const AdapterSpec& given, const Modules& 
   metadata.emplace("ss_output_name", path.stem().string());
   const std::string hash = tensors_sha256(tensors);
   metadata["sshs_model_hash"] = hash;
+  metadata["sshs_legacy_hash"] = legacy_hash(tensors, metadata);
   metadata["modelspec.hash_sha256"] = "0x" + hash;
   const bool by_rows = std::ranges::any_of(form.patches, [](const WeightPatch& patch) {
     return patch.magnitude.defined() && !patch.input_axis;
   });
   if (form.norms && (by_rows || (spec.kind == "dora" && spec.norm_axis == "output"))) {
     metadata[kDoraScaleRuleKey] = "ComfyUI: m·(‖W‖ + eps)/‖W + s·B·A‖";
-  } else if (!modules.empty() || spec.is_full()) {
+  }
+  if (!modules.empty() || spec.is_full()) {
     metadata[kSpecKey] = spec_entry_text({spec, /*scale_in_b=*/false});
   }
   write_adapter_tensors(path, tensors, metadata);

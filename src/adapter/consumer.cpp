@@ -3,10 +3,12 @@
 
 #include <ATen/ATen.h>
 
-#include <cmath>
+#include <algorithm>
 #include <limits>
 
+#include "src/adapter/consumer_update.h"
 #include "src/base/error.h"
+#include "src/tensorfile/header.h"
 
 namespace dorabooth {
 
@@ -14,28 +16,15 @@ namespace {
 
 constexpr double kEpsilon = std::numeric_limits<float>::epsilon();
 
-at::Tensor as_matrix(const at::Tensor& factor) { return factor.flatten(1); }
-
-// The alpha/rank that the consumer knows: a tensor beside the module, or a config.
-double scale_of(Consumer consumer, const StoredAdapter& file, const std::string& name,
-                const StoredModule& module) {
-  const auto rank = static_cast<double>(module.down.size(0));
-  if (module.alpha) return *module.alpha / rank;
-  const bool knows_config = consumer == Consumer::kPeft || consumer == Consumer::kDiffusers;
-  const auto config = file.configs.find(component_of(name));
-  if (!knows_config || config == file.configs.end()) return 1.0;
-  const double alpha = config->second.alpha_of(path_in_component(name));
-  return alpha / (config->second.use_rslora ? std::sqrt(rank) : rank);
+// By output rows [out, 1, …] and by input columns [1, in, 1, …], all other axes flattened.
+at::Tensor row_norms(const at::Tensor& weight) {
+  std::vector<int64_t> shape(static_cast<size_t>(weight.dim()), 1);
+  shape[0] = weight.size(0);
+  return weight.flatten(1).norm(2, {1}).reshape(shape);
 }
-
-at::Tensor update_of(Consumer consumer, const StoredAdapter& file, const std::string& name,
-                     const StoredModule& module) {
-  return scale_of(consumer, file, name, module) *
-         at::matmul(as_matrix(module.up), as_matrix(module.down));
+at::Tensor column_norms(const at::Tensor& weight) {
+  return row_norms(weight.transpose(0, 1)).transpose(0, 1);
 }
-
-at::Tensor row_norms(const at::Tensor& weight) { return weight.norm(2, {1}, /*keepdim=*/true); }
-at::Tensor column_norms(const at::Tensor& weight) { return weight.norm(2, {0}, /*keepdim=*/true); }
 
 // What broadcasting makes of it; an error where PyTorch has one.
 at::Tensor broadcast(const at::Tensor& magnitude, const at::Tensor& norms,
@@ -53,11 +42,17 @@ at::Tensor lerp(const at::Tensor& weight, const at::Tensor& merged, double stren
   return strength == 1.0 ? merged : weight + strength * (merged - weight);
 }
 
-// The file's magnitude without the trailing ones of a convolution.
-at::Tensor flat_shape(const at::Tensor& magnitude) {
+// The file's magnitude without ones behind the weight's own axes.
+at::Tensor flat_shape(const at::Tensor& magnitude, const at::Tensor& weight) {
   at::Tensor result = magnitude;
-  while (result.dim() > 2 && result.size(-1) == 1) result = result.squeeze(-1);
+  while (result.dim() > weight.dim() && result.size(-1) == 1) result = result.squeeze(-1);
   return result;
+}
+
+std::vector<int64_t> as_rows(const at::Tensor& weight) {
+  std::vector<int64_t> shape(static_cast<size_t>(weight.dim()), 1);
+  shape[0] = -1;
+  return shape;
 }
 
 // Rows where the first length is the number of rows, by the norm of W alone; else columns, by that
@@ -79,12 +74,13 @@ at::Tensor by_columns(const at::Tensor& weight, const at::Tensor& update,
 // By shape; one length alone by which side it fits, columns first. PEFT's spelling is a column.
 at::Tensor sdnext(const at::Tensor& weight, const at::Tensor& update, const StoredModule& module,
                   double strength) {
-  at::Tensor magnitude = flat_shape(module.magnitude);
-  if (module.magnitude_role == AdapterRole::kMagnitudeVector) {
-    magnitude = magnitude.reshape({-1, 1});
-  } else if (magnitude.dim() == 1) {
-    magnitude =
-        magnitude.size(0) == weight.size(1) ? magnitude.unsqueeze(0) : magnitude.unsqueeze(1);
+  at::Tensor magnitude = flat_shape(module.magnitude, weight);
+  const bool columns = magnitude.dim() == 1 && magnitude.size(0) == weight.size(1);
+  if (module.magnitude_role == AdapterRole::kMagnitudeVector ||
+      (magnitude.dim() == 1 && !columns)) {
+    magnitude = magnitude.reshape(as_rows(weight));
+  } else if (columns) {
+    magnitude = magnitude.reshape(as_rows(weight)).transpose(0, 1);
   }
   const at::Tensor changed = weight + update;
   const bool rows = magnitude.size(0) == weight.size(0) && magnitude.size(1) == 1;
@@ -107,12 +103,32 @@ at::Tensor peft(const at::Tensor& weight, const at::Tensor& update, const Stored
   if (!module.magnitude.defined() || module.magnitude_role != AdapterRole::kMagnitudeVector) {
     return changed;
   }
-  return module.magnitude.reshape({-1, 1}) / row_norms(changed) * changed;
+  return module.magnitude.reshape(as_rows(weight)) / row_norms(changed) * changed;
 }
 
-// ComfyUI knows diffusers' names of text encoders, and of the UNet the oldest spelling.
+// ComfyUI knows diffusers' names of text encoders, and of the UNet's attention projections the
+// oldest spelling.
 bool comfyui_knows(const std::string& key) {
-  return key.starts_with("text_encoder") || key.find(".processor.") != std::string::npos;
+  return key.starts_with("text_encoder") || key.find(".processor.") != std::string::npos ||
+         (key.starts_with("unet.") && key.find(".to_") == std::string::npos);
+}
+
+// diffusers takes a file for an invalid checkpoint where a key has no "lora" in it, and for kohya's
+// only where all keys begin as kohya's do.
+std::string diffusers_refusal(const StoredAdapter& file) {
+  const auto stranger = std::ranges::find_if(
+      file.keys, [](const std::string& key) { return key.find("lora") == std::string::npos; });
+  if (stranger != file.keys.end())
+    return concat("it refuses the file for ", quoted_name(*stranger));
+  if (file.layout != AdapterLayout::kKohya) return "";
+  const auto other = std::ranges::find_if(file.keys, [](const std::string& key) {
+    return !key.starts_with("lora_unet_") && !key.starts_with("lora_te");
+  });
+  return other == file.keys.end() ? "" : concat("it does not know ", quoted_name(*other));
+}
+
+bool is_one_of(Consumer consumer, std::initializer_list<Consumer> list) {
+  return std::ranges::find(list, consumer) != list.end();
 }
 
 }  // namespace
@@ -156,11 +172,18 @@ const char* consumer_strength_rule(Consumer consumer) {
 
 std::string unread_reason(Consumer consumer, const StoredAdapter& file,
                           const StoredModule& module) {
-  if (!module.down.defined() || !module.up.defined()) return "it has a magnitude alone";
+  const bool is_pair = module.algebra == Algebra::kLora;
+  if (module.algebra == Algebra::kNone ||
+      (is_pair && !(module.down.defined() && module.up.defined())))
+    return "it has a magnitude alone";
   if (file.layout == AdapterLayout::kPeft) {
     return consumer == Consumer::kPeft ? "" : "it reads no PEFT folder";
   }
   if (consumer == Consumer::kPeft) return "it reads PEFT's folders alone";
+  if (consumer == Consumer::kDiffusers) {
+    const std::string refusal = diffusers_refusal(file);
+    if (!refusal.empty()) return refusal;
+  }
   if (file.layout == AdapterLayout::kKohya) return "";
   if (file.layout == AdapterLayout::kComfyUi) {
     return consumer == Consumer::kComfyUi ? "" : "it does not know ComfyUI's bare paths";
@@ -170,16 +193,55 @@ std::string unread_reason(Consumer consumer, const StoredAdapter& file,
   return "it does not know diffusers' names";
 }
 
+std::string unknown_kind(Consumer consumer, const StoredAdapter& file, const StoredModule& module,
+                         int64_t axes) {
+  const bool has_magnitude = module.magnitude.defined();
+  const std::string title = algebra_title(module.algebra);
+  switch (module.algebra) {
+    case Algebra::kLora: {
+      if (module.factors.contains(AdapterRole::kMid)) {
+        const bool known = is_one_of(consumer, {Consumer::kComfyUi, Consumer::kLycoris});
+        return known ? "" : "LoCon in Tucker form";
+      }
+      if (axes == 2) return "";
+      // How diffusers' converter spells convolutions, and what SD.Next makes of PEFT's shape.
+      const bool converted =
+          consumer == Consumer::kDiffusers && file.layout == AdapterLayout::kKohya;
+      const bool reshaped = consumer == Consumer::kSdNext && has_magnitude &&
+                            module.magnitude_role == AdapterRole::kMagnitudeVector;
+      return converted || reshaped ? "a convolution's factors" : "";
+    }
+    case Algebra::kLoha:
+    case Algebra::kLokr:
+      return is_one_of(consumer, {Consumer::kComfyUi, Consumer::kLycoris}) ? "" : title;
+    case Algebra::kDifference: {
+      const bool of_bias = module.factors.contains(AdapterRole::kBiasDifference);
+      const bool known = consumer == Consumer::kComfyUi ||
+                         (!of_bias && is_one_of(consumer, {Consumer::kA1111, Consumer::kInvokeAi}));
+      return known && !has_magnitude ? "" : title;
+    }
+    case Algebra::kNormDifference:
+    case Algebra::kReplacement:
+      return consumer == Consumer::kComfyUi && !has_magnitude ? "" : title;
+    case Algebra::kNone:
+      return title;
+  }
+  return title;
+}
+
 at::Tensor consumer_weight(Consumer consumer, const StoredAdapter& file,
                            const std::string& module_name, const StoredModule& module,
                            const at::Tensor& weight, double strength) {
   const at::NoGradGuard no_grad;
-  const at::Tensor update = update_of(consumer, file, module_name, module);
+  if (module.algebra == Algebra::kReplacement) {
+    return module.factors.begin()->second.reshape(weight.sizes());
+  }
+  const double scale = consumer_scale(consumer, file, module_name, module);
+  const at::Tensor update = scale * consumer_product(module, weight.sizes().vec());
   const at::Tensor plain = weight + strength * update;
-  const bool is_dora_scale =
-      module.magnitude.defined() && module.magnitude_role == AdapterRole::kDoraScale;
-  const at::Tensor magnitude =
-      module.magnitude.defined() ? flat_shape(module.magnitude) : at::Tensor();
+  if (!module.magnitude.defined()) return plain;
+  const bool is_dora_scale = module.magnitude_role == AdapterRole::kDoraScale;
+  const at::Tensor magnitude = flat_shape(module.magnitude, weight);
   switch (consumer) {
     case Consumer::kDiffusers:
     case Consumer::kPeft:
@@ -190,7 +252,7 @@ at::Tensor consumer_weight(Consumer consumer, const StoredAdapter& file,
     case Consumer::kInvokeAi:
       return is_dora_scale ? by_columns(weight, update, magnitude, strength) : plain;
     case Consumer::kSdNext:
-      return magnitude.defined() ? sdnext(weight, update, module, strength) : plain;
+      return sdnext(weight, update, module, strength);
     case Consumer::kLycoris:
       return is_dora_scale ? lycoris(weight, update, magnitude, strength) : plain;
     case Consumer::kKohyaMerge:

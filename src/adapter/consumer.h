@@ -1,11 +1,12 @@
 // What other programs compute from an adapter file: which modules each of them reads, and the
 // weight that it arrives at, by its own formula on the tensors as they stand in the file. The facts
 // are those of the programs' sources as of 2025 and 2026:
-//   diffusers loaders/lora_pipeline.py, PEFT tuners/lora, ComfyUI comfy/weight_adapter/base.py (the
-//   same in Forge's backend/patcher/lora.py), A1111 extensions-builtin/Lora/network.py, InvokeAI
-//   backend/patches/layers/dora_layer.py, SD.Next modules/lora/network.py, LyCORIS
-//   modules/locon.py, kohya networks/sdxl_merge_lora.py, stable-diffusion.cpp
-//   model/adapter/lora.hpp.
+//   diffusers loaders/lora_pipeline.py, PEFT tuners/lora, ComfyUI comfy/weight_adapter and
+//   comfy/lora.py (the same in Forge's backend/patcher/lora.py), A1111
+//   extensions-builtin/Lora/network.py, InvokeAI backend/patches/layers/dora_layer.py, SD.Next
+//   modules/lora/network.py, LyCORIS modules/locon.py, loha.py, lokr.py, kohya
+//   networks/sdxl_merge_lora.py, stable-diffusion.cpp model/adapter/lora.hpp.
+// What none of these says is not guessed.
 #pragma once
 
 #include <string>
@@ -34,11 +35,17 @@ const char* consumer_title(Consumer consumer);
 // plain LoRA.
 const char* consumer_strength_rule(Consumer consumer);
 
-// Why the consumer does not apply a module of this file; "" where it does.
+// Why the consumer does not apply a module of this file; "" where it does, or where it is not
+// known.
 std::string unread_reason(Consumer consumer, const StoredAdapter& file, const StoredModule& module);
 
-// W as the consumer has it after applying a module that it reads to `weight` ([out, in] fp32) at
-// `strength`. Throws where it would fail, with its reason.
+// Of a module that the consumer may read, to a parameter of `axes` axes (2: a matrix, 4: a
+// convolution): what it is whose formula is not known here ("LoHa"); "" where it is known.
+std::string unknown_kind(Consumer consumer, const StoredAdapter& file, const StoredModule& module,
+                         int64_t axes);
+
+// W as the consumer has it after applying a module that it reads to `weight` (fp32, in the base's
+// shape) at `strength`. Throws where it would fail, with its reason.
 at::Tensor consumer_weight(Consumer consumer, const StoredAdapter& file,
                            const std::string& module_name, const StoredModule& module,
                            const at::Tensor& weight, double strength);

@@ -15,12 +15,13 @@ namespace dorabooth {
 AdapterFile read_linear_adapters(const AdapterSource& source, const LinearLayers& layers,
                                  const std::vector<std::string>& modules,
                                  const std::optional<bool>& input_axis);
-StoredAdapter stored_adapter(const AdapterSource& source, const std::vector<std::string>& modules);
 
 // The axis of all magnitudes of the file; nothing where there are none.
 std::optional<bool> input_axis_of(const AdapterSource& source, const ReadingOptions& options);
 
-// Magnitudes that are right under one reader's rule alone are not m.
-void refuse_foreign_rule(const std::map<std::string, std::string>& metadata);
+// Magnitudes that are right under one reader's rule alone are not m: without the base's weights
+// they stand for nothing.
+void refuse_foreign_rule(const std::map<std::string, std::string>& metadata,
+                         const BaseWeights& base);
 
 }  // namespace dorabooth

@@ -6,6 +6,7 @@
 #include "src/adapter/adapter_file.h"
 #include "src/adapter/adapter_header.h"
 #include "src/adapter/adapter_keys.h"
+#include "src/adapter/convolution_pairs.h"
 #include "src/adapter/tensor_facts.h"
 #include "src/adapter/tensor_output.h"
 #include "src/base/atomic_file.h"
@@ -63,7 +64,7 @@ json config_of(const AdapterSpec& spec, const Modules& modules) {
       {"revision", nullptr},
       {"target_modules", peft_targets(spec, names)},
       {"task_type", nullptr},
-      {"use_dora", spec.kind == "dora"},
+      {"use_dora", modules.begin()->second.m.defined()},
       {"use_rslora", spec.use_rslora}};
 }
 
@@ -75,7 +76,7 @@ void write_folder(const fs::path& folder, const AdapterSpec& given, const Module
     tensors[stem + ".lora_A.weight"] = checked_numbers(module + ".A", parts.a);
     tensors[stem + ".lora_B.weight"] = checked_numbers(module + ".B", parts.b);
     if (parts.m.defined()) {
-      tensors[stem + ".lora_magnitude_vector"] = checked_numbers(module + ".m", parts.m);
+      tensors[stem + ".lora_magnitude_vector"] = peft_magnitude(module, parts);
     }
   }
   fs::create_directories(folder);
@@ -91,6 +92,7 @@ void write_peft_folders(const fs::path& path, const AdapterSpec& spec, const Mod
     fail(path.string(), ": PEFT reads one magnitude per output feature, this DoRA has one per ",
          "input feature; kohya's format holds it");
   }
+  require_whole_components(modules);
   std::map<std::string, Modules> components;
   for (const auto& [module, own] : modules) {
     components[component_of(module)][module] = with_directions(own);

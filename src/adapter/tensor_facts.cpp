@@ -56,8 +56,11 @@ double update_scale(const AdapterTensors& tensors, bool use_rslora) {
 
 AdapterTensors with_directions(AdapterTensors tensors) {
   if (tensors.a.size(0) > 0) return tensors;
-  tensors.a = at::zeros({1, tensors.a.size(1)}, at::kFloat);
-  tensors.b = at::zeros({tensors.b.size(0), 1}, at::kFloat);
+  std::vector<int64_t> a = tensors.a.sizes().vec();
+  std::vector<int64_t> b = tensors.b.sizes().vec();
+  a[0] = b[1] = 1;
+  tensors.a = at::zeros(a, at::kFloat);
+  tensors.b = at::zeros(b, at::kFloat);
   tensors.alpha = 1.0;
   return tensors;
 }

@@ -6,7 +6,6 @@
 #include "src/base/error.h"
 #include "src/base/hash.h"
 #include "src/ops/tensor_bytes.h"
-#include "src/tensorfile/safetensors.h"
 
 namespace dorabooth {
 
@@ -25,8 +24,7 @@ std::string tensors_sha256(const std::map<std::string, at::Tensor>& tensors) {
   return hash.hex();
 }
 
-void write_adapter_tensors(const fs::path& path, const std::map<std::string, at::Tensor>& tensors,
-                           const std::map<std::string, std::string>& metadata) {
+std::vector<TensorEntry> entries_of(const std::map<std::string, at::Tensor>& tensors) {
   std::vector<TensorEntry> entries;
   for (const auto& [name, tensor] : tensors) {
     TensorEntry entry;
@@ -35,6 +33,12 @@ void write_adapter_tensors(const fs::path& path, const std::map<std::string, at:
     entry.shape = tensor.sizes().vec();
     entries.push_back(std::move(entry));
   }
+  return entries;
+}
+
+void write_adapter_tensors(const fs::path& path, const std::map<std::string, at::Tensor>& tensors,
+                           const std::map<std::string, std::string>& metadata) {
+  const std::vector<TensorEntry> entries = entries_of(tensors);
   const fs::path folder = path.has_parent_path() ? path.parent_path() : fs::path(".");
   require_disk_space(folder, SafetensorsWriter::file_size(entries, metadata), "the adapter");
   SafetensorsWriter writer(path, entries, metadata);

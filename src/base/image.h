@@ -1,6 +1,7 @@
 // The picture type of the whole program: 8-bit RGB, rows from the top, no padding.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 

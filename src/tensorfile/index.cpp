@@ -35,6 +35,8 @@ json parse_without_repeated_keys(const std::string& text, const fs::path& path) 
     return json::parse(text, check);
   } catch (const json::parse_error& error) {
     fail(path.string(), ": not UTF-8 JSON (at byte ", error.byte, ")");
+  } catch (const json::out_of_range&) {
+    fail(path.string(), ": holds a number that no double holds");
   }
 }
 

@@ -154,6 +154,20 @@ TEST(AdapterKeys, ConvolutionsOfResnetsAndSamplersAreReadInBothBlockNames) {
   }
 }
 
+// comfy_extras' LoraSave: "text_encoders." and the name in ComfyUI's own text encoders.
+TEST(AdapterKeys, ComfyUisNamesOfTextEncodersAreRead) {
+  const auto layout = AdapterLayout::kComfyUi;
+  expect_key(
+      "text_encoders.clip_l.transformer.text_model.encoder.layers.0.self_attn.q_proj.lora_up."
+      "weight",
+      kTextQ, AdapterRole::kB, layout);
+  expect_key("text_encoders.clip_g.transformer.text_model.encoder.layers.0.self_attn.out_proj.diff",
+             kText2Out, AdapterRole::kDifference, layout);
+  EXPECT_FALSE(
+      small_base().find("text_encoders.t5xxl.transformer.text_model.encoder.layers.0.self_attn.q_"
+                        "proj.lora_up.weight"));
+}
+
 TEST(AdapterKeys, ComfyUisBarePathAndTheAuthorsMagnitudeAreRead) {
   expect_key("diffusion_model.middle_block.1.transformer_blocks.1.attn1.to_q.lora_A.weight", kUnetQ,
              AdapterRole::kA, AdapterLayout::kComfyUi);

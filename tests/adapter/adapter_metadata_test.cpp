@@ -139,6 +139,30 @@ TEST_F(AdapterMetadata, TheHashesAreOfTheTensorsBytes) {
   EXPECT_EQ(one.at("modelspec.hash_sha256"), "0x" + sha256_of_tensors());
 }
 
+// kohya's addnet_hash_legacy: of the 64 KB behind the first MB of the file as it would be with the
+// ss_* entries alone in its header, whose JSON is padded to 8 bytes.
+TEST_F(AdapterMetadata, TheLegacyHashIsOfAWindowOfTheFileWithTrainingEntriesAlone) {
+  EXPECT_EQ(kohya().at("sshs_legacy_hash"), "e3b0c442");  // SHA-256 of nothing: the file is short
+  at::manual_seed(3);
+  std::map<std::string, AdapterTensors> large = modules();
+  large.at(kQ).a = at::randn({2, 150000});
+  write_kohya_adapter(path_, spec_, large, {{"ss_steps", "20"}, {"modelspec.author", "someone"}});
+  const std::string bytes = read_file(path_);
+  uint64_t length = 0;
+  for (int i = 7; i >= 0; --i) length = length << 8 | static_cast<unsigned char>(bytes.at(i));
+  auto json = nlohmann::json::parse(bytes.substr(8, length));
+  nlohmann::json kept = nlohmann::json::object();
+  for (const auto& [key, value] : json.at("__metadata__").items()) {
+    if (key.starts_with("ss_")) kept[key] = value;
+  }
+  EXPECT_GT(kept.size(), 3u);
+  json["__metadata__"] = kept;
+  const size_t header_bytes = 8 + (json.dump().size() + 7) / 8 * 8;
+  Sha256 hash;
+  hash.update(std::string_view(bytes).substr(8 + length).substr(0x100000 - header_bytes, 0x10000));
+  EXPECT_EQ(header().at("sshs_legacy_hash"), hash.hex().substr(0, 8));
+}
+
 TEST_F(AdapterMetadata, AHashOfAnotherFileIsNotCarriedOver) {
   const Metadata one = kohya({{"modelspec.hash_sha256", "0x0"}, {"sshs_model_hash", "0"}});
   EXPECT_EQ(one.at("modelspec.hash_sha256"), "0x" + sha256_of_tensors());

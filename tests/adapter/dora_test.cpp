@@ -164,6 +164,45 @@ TEST(Dora, GradientOfASmallMagnitudeMatchesTheFormula) {
   EXPECT_LT((got - want).abs().max().item<double>(), 1e-5 * want.abs().max().item<double>());
 }
 
+// Liu et al. 2024, eq. 5, on either axis; at strengths other than 1 by each rule.
+TEST(Dora, OnEitherAxisFollowsBothRulesAtEveryStrength) {
+  at::manual_seed(21);
+  for (const auto& [out, in] : {std::pair<int64_t, int64_t>{3, 4}, {4, 4}}) {
+    for (const bool input : {false, true}) {
+      nn::Linear linear(in, out, /*bias=*/false, at::TensorOptions());
+      const at::Tensor weight = at::randn({out, in});
+      linear.assign("weight", weight);
+      AdapterSpec spec = spec_of("dora");
+      spec.rank = 2;
+      spec.alpha = 3.0;
+      spec.norm_axis = input ? "input" : "output";
+      AdapterTensors own{at::randn({2, in}), at::randn({out, 2}),
+                         at::rand({input ? in : out}) + 0.5, 3.0};
+      const at::Tensor update = 1.5 * own.b.mm(own.a);
+      const auto directed = [&](const at::Tensor& x) {
+        const int64_t reduced = input ? 0 : 1;
+        return x * (own.m.unsqueeze(reduced) / x.square().sum(reduced, /*keepdim=*/true).sqrt());
+      };
+      AdapterSet set = AdapterSet::from_tensors(spec, {{"unet.mid.to_q", &linear}},
+                                                {{"unet.mid.to_q", own}}, cpu_core());
+      const at::Tensor x = at::randn({5, in});
+      for (const double s : {0.0, 0.5, 1.0}) {
+        const at::Tensor peft = directed(weight + s * update);
+        const at::Tensor lerp = weight + s * (directed(weight + update) - weight);
+        for (const StrengthRule rule : {StrengthRule::kPeft, StrengthRule::kLerp}) {
+          const at::Tensor want = rule == StrengthRule::kPeft ? peft : lerp;
+          set.set_strength(s, rule);
+          const at::NoGradGuard no_grad;
+          EXPECT_TRUE(at::allclose(set.find("unet.mid.to_q")->merged_rows(*linear.weight(), 0, out),
+                                   want, 1e-4, 1e-5));
+          const AttachScope scope = set.attach();
+          EXPECT_TRUE(at::allclose(linear.forward(x), x.mm(want.t()), 1e-4, 1e-5));
+        }
+      }
+    }
+  }
+}
+
 TEST(Dora, LerpStrengthInterpolatesBetweenBaseAndMerged) {
   Layer layer;
   AdapterSet set = AdapterSet::create(spec_of("dora"), layer.layers(), 1, cpu_core());

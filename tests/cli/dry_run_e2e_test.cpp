@@ -63,6 +63,14 @@ TEST_F(DryRun, ASettingThatDoesNotFitEndsWithStatusOne) {
   EXPECT_NE(outcome.out.find("it does not fit"), std::string::npos) << outcome.out;
 }
 
+TEST_F(DryRun, AFormatThatCannotHoldTheAdapterIsRefusedAsInTheRun) {
+  const Outcome outcome = run(arguments(
+      {"--dry_run", "--output_format", "peft", "--adapter", "dora", "--dora_norm_axis", "input"}));
+  EXPECT_EQ(outcome.status, 2);
+  EXPECT_NE(outcome.errors.find("--output_format peft"), std::string::npos) << outcome.errors;
+  EXPECT_FALSE(fs::exists(out()));
+}
+
 // The peak of the process, within 15 %, where activations are most of it and where they are not;
 // adapters on the attention projections.
 TEST_F(DryRun, TheForecastOfMemoryHolds) {

@@ -32,8 +32,8 @@ ConvertReport proved() {
   report.verdicts = {
       {"ComfyUI", "right at strength 1", true, 128, 128, 2.1e-7, 0.011, 3.4e-7, "unet.a.to_q"},
       {"SD.Next", "off by 44 % of the change (unet.b.to_k)", false, 128, 128, 0.44, 0.45, 0.46,
-       "unet.b.to_k"},
-      {"diffusers", "reads none of it: no alpha", false, 128, 0, 0, 0, 0, ""}};
+       "unet.b.to_k", 0, true},
+      {"diffusers", "reads none of it: no alpha", false, 128, 0, 0, 0, 0, "", 0, true}};
   return report;
 }
 

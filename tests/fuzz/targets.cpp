@@ -13,6 +13,7 @@
 #include "src/adapter/adapter_keys.h"
 #include "src/adapter/bundled_embedding.h"
 #include "src/adapter/lora_config.h"
+#include "src/adapter/magnitude_axis.h"
 #include "src/adapter/module_parts.h"
 #include "src/base/error.h"
 #include "src/imagefile/image_file.h"
@@ -138,7 +139,18 @@ void merges(std::string_view bytes) {
   });
 }
 
-// Keys, one a line.
+// What a magnitude's shape says of its axis: of a layer that is oblong and of one that is square.
+void add_axis(const std::string& key, AdapterRole role, AxisDecision& axis) {
+  const auto extent = static_cast<int64_t>(key.size() % 7);
+  for (const std::vector<int64_t>& shape :
+       {std::vector<int64_t>{extent}, {extent, 1}, {1, extent, 1, 1}}) {
+    for (const int64_t in : {extent, int64_t{3}}) {
+      expect_sentence([&] { axis.add(key, role, axis_evidence(key, role, shape, extent, in)); });
+    }
+  }
+}
+
+// Keys, one a line; the last may be a header's ss_network_args.
 void adapter_keys(std::string_view bytes) {
   static const AdapterKeys keys(
       {"unet.down_blocks.1.attentions.0.transformer_blocks.0.attn1.to_q",
@@ -149,9 +161,11 @@ void adapter_keys(std::string_view bytes) {
        "unet.conv_norm_out", "text_encoder.text_model.final_layer_norm",
        "text_encoder.text_model.encoder.layers.0.self_attn.q_proj",
        "text_encoder_2.text_model.encoder.layers.0.mlp.fc1"});
+  AxisDecision axis;
+  std::string key;
   while (!bytes.empty()) {
     const size_t end = bytes.find('\n');
-    const std::string key(bytes.substr(0, end));
+    key = bytes.substr(0, end);
     bytes = end == std::string_view::npos ? std::string_view() : bytes.substr(end + 1);
     std::map<AdapterRole, TensorEntry> entries;
     ModuleParts parts;
@@ -161,6 +175,8 @@ void adapter_keys(std::string_view bytes) {
         if (parsed.module.empty() || kohya_ending(parsed.role).empty()) std::abort();
         TensorEntry& entry = entries[parsed.role];
         entry.name = key;
+        if (parsed.role == AdapterRole::kMagnitudeVector || parsed.role == AdapterRole::kDoraScale)
+          add_axis(key, parsed.role, axis);
         parts.add(parsed.role, entry);  // from the second time on it is taken
         if (parts.is_pair() && parts.algebra() != Algebra::kNone &&
             parts.algebra() != Algebra::kLora) {
@@ -172,6 +188,7 @@ void adapter_keys(std::string_view bytes) {
     if (bundled && !key.starts_with("bundle_emb.")) std::abort();
     if (bundled && bundled->placeholder.size() + bundled->tensor.size() > key.size()) std::abort();
   }
+  expect_sentence([&] { axis.is_input({{"ss_network_args", key}}); });
 }
 
 // Pixels only of small ones.

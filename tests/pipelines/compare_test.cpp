@@ -6,6 +6,7 @@
 #include <fstream>
 
 #include "pipelines/drawn_cells.h"
+#include "pipelines/parts/tensor_store.h"
 #include "pipelines/sample.h"
 #include "src/imagefile/contact_sheet.h"
 #include "tests/pipelines/example_base.h"
@@ -76,6 +77,32 @@ TEST_F(Compare, ItsPicturesAreThoseOfSample) {
   }
   EXPECT_NE(message_of([&] { request_of_picture(report.sheet); }).find("not a single picture"),
             std::string::npos);
+}
+
+// A patched weight is made when its column begins: so the cells come column by column, and are what
+// they are one at a time.
+TEST_F(Compare, ColumnsWithPatchesAreDrawnOneAfterTheOther) {
+  at::manual_seed(4);
+  const std::string conv = "lora_unet_down_blocks_1_resnets_0_conv1";
+  write_tensors(path("locon.safetensors"),
+                {{conv + ".lora_down.weight", at::randn({4, 64, 3, 3}) * 0.3},
+                 {conv + ".lora_up.weight", at::randn({128, 4, 1, 1}) * 0.3}},
+                {});
+  request_.column.push_back("LoCon=" + path("locon.safetensors"));
+  const CompareReport report = run();
+  const auto previews = recorder_.all<PreviewEvent>();
+  ASSERT_EQ(previews.size(), 8u);
+  for (size_t i = 0; i < 8; ++i) {
+    EXPECT_EQ(previews[i].row, static_cast<int64_t>(i % 2));
+    EXPECT_EQ(previews[i].column, static_cast<int64_t>(i / 2));
+  }
+  for (const std::string& picture : report.pictures) {
+    SampleRequest again;
+    again.from = picture;
+    again.output_dir = path("again");
+    EXPECT_EQ(read_file(sample(again, recorder_, {}).pictures.at(0).path), read_file(picture))
+        << picture;
+  }
 }
 
 TEST_F(Compare, TellsOfEveryCell) {

@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 
 #include "datasets/crop_rectangle.h"
+#include "pipelines/merge.h"
+#include "pipelines/parts/tensor_store.h"
 #include "src/imagefile/image_file.h"
 #include "tests/imagefile/samples.h"
 #include "tests/pipelines/example_base.h"
@@ -55,10 +57,11 @@ Image gradient(int width, int height) {
 class Evaluate : public ::testing::Test {
  protected:
   EvaluateReport report(const std::string& folder, int64_t num_timesteps, int64_t batch_size) {
-    EvaluateRequest request;
-    request.pretrained_model_name_or_path = base_path();
+    EvaluateRequest request = request_;
+    if (request.pretrained_model_name_or_path.empty())
+      request.pretrained_model_name_or_path = base_path();
     request.instance_data_dir = (temporary_.path() / folder).string();
-    request.instance_prompt = "an icon";
+    request.instance_prompt = prompt_;
     request.resolution = 64;
     request.num_timesteps = num_timesteps;
     request.batch_size = batch_size;
@@ -74,6 +77,8 @@ class Evaluate : public ::testing::Test {
 
   TemporaryFolder temporary_;
   Recorder recorder_;
+  EvaluateRequest request_;
+  std::string prompt_ = "an icon";
 };
 
 TEST_F(Evaluate, TakesTheDrawnCropAndTheCentreWithoutOne) {
@@ -114,6 +119,68 @@ TEST_F(Evaluate, TheLossIsTheMeanOfTheTimestepsWhateverTheBatches) {
   }
   // The noise in a picture that is nearly whole is the hardest to foretell.
   EXPECT_GT(losses[0], losses[3]);
+}
+
+// A LoHa, a LoCon and a norm through the losses: those of the base that they are merged into.
+TEST_F(Evaluate, WeightPatchesCountAsInTheMergedBase) {
+  write_png(file("pictures"), gradient(64, 64));
+  at::manual_seed(2);
+  const std::string q = "lora_unet_mid_block_attentions_0_transformer_blocks_0_attn1_to_q";
+  const std::string conv = "lora_unet_down_blocks_1_resnets_0_conv1";
+  const std::string text = "lora_te1_text_model_encoder_layers_0_mlp_fc1";
+  const auto small = [](at::IntArrayRef shape) { return at::randn(shape) * 0.3; };
+  const fs::path adapter = temporary_.path() / "patches.safetensors";
+  write_tensors(adapter,
+                {{q + ".hada_w1_a", small({128, 4})},
+                 {q + ".hada_w1_b", small({4, 128})},
+                 {q + ".hada_w2_a", small({128, 4})},
+                 {q + ".hada_w2_b", small({4, 128})},
+                 {conv + ".lora_down.weight", small({4, 64, 3, 3})},
+                 {conv + ".lora_up.weight", small({128, 4, 1, 1})},
+                 {"lora_unet_mid_block_resnets_0_norm1.w_norm", small({128})},
+                 {text + ".diff", small({256, 64})}},
+                {});
+  MergeRequest merging;
+  merging.pretrained_model_name_or_path = base_path();
+  merging.adapter_path = {adapter.string()};
+  merging.dtype = "fp32";
+  merging.output_dir = (temporary_.path() / "merged").string();
+  merge(merging, recorder_, {});
+
+  request_.adapter_path = {adapter.string()};
+  const EvaluateReport patched = report("pictures", 3, 2);
+  ASSERT_EQ(patched.rows.size(), 2u);
+  EXPECT_GT(std::abs(patched.rows[1].loss / patched.rows[0].loss - 1), 1e-3);
+  request_ = EvaluateRequest();
+  EXPECT_EQ(report("pictures", 3, 2).rows[0].loss, patched.rows[0].loss);
+  request_.pretrained_model_name_or_path = *merging.output_dir;
+  const double merged = report("pictures", 3, 2).rows[0].loss;
+  EXPECT_NEAR(patched.rows[1].loss / merged, 1.0, 1e-5);
+}
+
+// An embedding in an adapter's file is known in the captions of that adapter's column alone, and is
+// the one that a file of its own would be.
+TEST_F(Evaluate, ABundledEmbeddingIsReadInTheCaptionsOfItsAdapter) {
+  write_png(file("pictures"), gradient(64, 64));
+  at::manual_seed(6);
+  const std::string q = "lora_unet_mid_block_attentions_0_transformer_blocks_0_attn1_to_q";
+  const at::Tensor clip_l = at::randn({2, 64}), clip_g = at::randn({2, 128});
+  const fs::path bundled = temporary_.path() / "bundled.safetensors";
+  const fs::path own = temporary_.path() / "own.safetensors";
+  write_tensors(bundled,
+                {{q + ".lora_down.weight", at::zeros({1, 128})},
+                 {q + ".lora_up.weight", at::zeros({128, 1})},
+                 {"bundle_emb.<s0>.clip_l", clip_l},
+                 {"bundle_emb.<s0>.clip_g", clip_g}},
+                {});
+  write_tensors(own, {{"clip_l", clip_l}, {"clip_g", clip_g}}, {});
+  prompt_ = "an icon of <s0>";
+  request_.adapter_path = {bundled.string()};
+  const EvaluateReport with = report("pictures", 3, 8);
+  EXPECT_NE(with.rows.at(1).loss, with.rows.at(0).loss);
+  request_ = EvaluateRequest();
+  request_.embedding = {own.string() + ":token=<s0>"};
+  EXPECT_EQ(report("pictures", 3, 8).rows.at(0).loss, with.rows[1].loss);
 }
 
 }  // namespace

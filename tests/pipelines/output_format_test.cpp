@@ -3,6 +3,8 @@
 #include <cstdlib>
 
 #include "pipelines/convert.h"
+#include "pipelines/dry_run.h"
+#include "pipelines/parts/training_metadata.h"
 #include "src/base/error.h"
 #include "src/tensorfile/safetensors.h"
 #include "tests/pipelines/training_runs.h"
@@ -100,6 +102,7 @@ TEST_F(OutputFormat, WhatTheReaderCannotHoldIsRefusedBeforeTheTraining) {
   config_.output_format = "peft";
   const std::string message = message_of([&] { train_into("out", config_); });
   EXPECT_NE(message.find("--output_format peft"), std::string::npos) << message;
+  EXPECT_EQ(message_of([&] { dry_run(config_, recorder_, {}); }), message);
   EXPECT_FALSE(fs::exists(folder_.path() / "out"));
 }
 
@@ -119,6 +122,7 @@ TEST_F(OutputFormat, TheHeadersTellOfTheTrainingAndCarryOver) {
       {"ss_num_train_images", "4"},
       {"ss_num_reg_images", "0"},
       {"ss_num_epochs", "2"},  // four pictures are two steps
+      {"ss_epoch", "2"},
       {"ss_seed", "11"},
       {"ss_learning_rate", "0.0002"},
       {"ss_unet_lr", "0.0002"},
@@ -140,9 +144,30 @@ TEST_F(OutputFormat, TheHeadersTellOfTheTrainingAndCarryOver) {
     for (const auto& [key, value] : want)
       EXPECT_EQ(written.count(key) ? written.at(key) : "absent", value) << path << " " << key;
     EXPECT_EQ(written.count("ss_text_encoder_lr"), 0u);
-    EXPECT_EQ(written.count("modelspec.date"), 0u);
+    // Nothing that two equal runs would not share.
+    for (const char* absent :
+         {"modelspec.date", "ss_training_started_at", "ss_training_finished_at", "ss_session_id"}) {
+      EXPECT_EQ(written.count(absent), 0u) << absent;
+    }
+    EXPECT_EQ(written.count("ss_sd_model_hash"), 0u);  // the base is a folder
   }
   EXPECT_EQ(metadata_of(report.adapters[0].converted).at("ss_output_name"), "out_kohya-sgm");
+}
+
+// A1111's old hash of a model: of the 64 KB behind its first MB.
+TEST_F(OutputFormat, ABaseInASingleFileIsKnownByItsShortHash) {
+  const fs::path base = folder_.path() / "base.safetensors";
+  write_file_atomically(base, std::string(1 << 20, '\0') + "abc");
+  config_.pretrained_model_name_or_path = base.string();
+  auto written = training_metadata(config_, {4, 10, 4, 1e-4});
+  EXPECT_EQ(written.at("ss_sd_model_hash"), "ba7816bf");  // SHA-256 of "abc"
+  write_file_atomically(base, std::string(1000, 'x'));
+  EXPECT_EQ(training_metadata(config_, {4, 10, 4, 1e-4}).at("ss_sd_model_hash"), "e3b0c442");
+  note_step(written, 5, 4);
+  EXPECT_EQ(written.at("ss_steps"), "5");
+  EXPECT_EQ(written.at("ss_epoch"), "2");
+  note_step(written, 4, 4);
+  EXPECT_EQ(written.at("ss_epoch"), "1");
 }
 
 TEST_F(OutputFormat, TheDateIsTheOneThatTheEnvironmentGives) {
@@ -151,7 +176,10 @@ TEST_F(OutputFormat, TheDateIsTheOneThatTheEnvironmentGives) {
   setenv("SOURCE_DATE_EPOCH", "yesterday", 1);
   const std::string message = message_of([&] { train_into("other", config_); });
   unsetenv("SOURCE_DATE_EPOCH");
-  EXPECT_EQ(metadata_of(report.adapters.at(0).path).at("modelspec.date"), "2026-01-02T03:04:05Z");
+  const auto written = metadata_of(report.adapters.at(0).path);
+  EXPECT_EQ(written.at("modelspec.date"), "2026-01-02T03:04:05Z");
+  EXPECT_EQ(written.at("ss_training_started_at"), "1767323045.0");
+  EXPECT_EQ(written.at("ss_training_finished_at"), "1767323045.0");
   EXPECT_NE(message.find("'yesterday'"), std::string::npos) << message;
 }
 

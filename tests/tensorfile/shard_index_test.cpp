@@ -54,6 +54,11 @@ TEST_F(ShardIndexTest, OpensTheShardsInOrder) {
   EXPECT_NE(shards[1]->find("c"), nullptr);
 }
 
+// Found by fuzzing: JSON's parser has an error of its own for it.
+TEST_F(ShardIndexTest, ANumberThatNoDoubleHoldsIsRefused) {
+  expect_refused(R"({"a":6e9999})", "no double holds");
+}
+
 TEST_F(ShardIndexTest, ShardsCannotLeaveTheFolder) {
   for (const char* name : {"../x.safetensors", "/etc/x.safetensors", "sub/x.safetensors",
                            "..\\\\x.safetensors", "x\\u0000.safetensors"}) {

@@ -11,8 +11,11 @@ namespace dorabooth {
 
 namespace {
 
-const CommandText kText = {"inspect", "Say what a safetensors file or a model folder is.", "path",
-                           true};
+const CommandText kText = {"inspect",
+                           "Say what a safetensors file or a model folder is.\n"
+                           "Exit status: 0 it is sound, 1 it has problems or cannot be read, 2 bad "
+                           "usage.",
+                           "path", true};
 
 }  // namespace
 
@@ -24,15 +27,16 @@ int inspect_command(const Arguments& arguments, const Streams& streams) {
   if (request.path.empty())
     throw UsageError("which file? (dorabooth inspect FILE, or a model folder)");
   const InspectReport report = inspect(request);
+  const int status = report.problems.empty() ? 0 : 1;
   if (read.json) {
     streams.out << report.json << '\n';
-    return 0;
+    return status;
   }
   streams.out << report.summary << '\n';
   for (const auto& [name, value] : report.facts)
     streams.out << "  " << name << ": " << value << '\n';
   for (const std::string& problem : report.problems) streams.out << "problem: " << problem << '\n';
-  return 0;
+  return status;
 }
 
 }  // namespace dorabooth

@@ -23,13 +23,14 @@ void draw_row(const ReaderVerdict& verdict) {
   ImGui::TableNextColumn();
   ImGui::TextUnformatted(verdict.consumer.c_str());
   ImGui::TableNextColumn();
-  if (!verdict.is_right) ImGui::PushStyleColor(ImGuiCol_Text, warning_text_color());
+  if (verdict.is_wrong) ImGui::PushStyleColor(ImGuiCol_Text, warning_text_color());
   ImGui::TextWrapped("%s", verdict.sentence.c_str());
-  if (!verdict.is_right) ImGui::PopStyleColor();
+  if (verdict.is_wrong) ImGui::PopStyleColor();
   if (!verdict.worst_layer.empty())
-    ImGui::SetItemTooltip("%lld of %lld modules read; the largest error is in %s",
-                          static_cast<long long>(verdict.applied),
-                          static_cast<long long>(verdict.modules), verdict.worst_layer.c_str());
+    ImGui::SetItemTooltip("%lld of %lld modules read, %lld not shown; the largest error is in %s",
+                          static_cast<long long>(verdict.applied + verdict.not_shown),
+                          static_cast<long long>(verdict.modules),
+                          static_cast<long long>(verdict.not_shown), verdict.worst_layer.c_str());
   draw_error(verdict, verdict.error);
   draw_error(verdict, verdict.error_half_peft);
   draw_error(verdict, verdict.error_half_lerp);
@@ -50,7 +51,7 @@ void draw_verdict_table(const std::vector<ReaderVerdict>& verdicts) {
   constexpr Column kErrors[] = {
       {"Error at 1",
        "At strength 1: the largest error of a layer's weight, as a share of the change that the "
-       "adapter makes to it"},
+       "adapter makes to it (of one rounding in the base's type, where it hardly changes it)"},
       {"At 1/2, PEFT",
        "The same at half strength, where that means PEFT's rule: half of the update before the "
        "norm"},
