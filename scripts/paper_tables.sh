@@ -108,10 +108,8 @@ analysis() {
     local name
     name=$(basename "$run")
     [ -e "$out/analysis/$name.txt" ] || {
-      "$program" analyze --pretrained_model_name_or_path assets/base --run "$run" \
-        --output_csv "$out/analysis/$name.csv" --output_plot "$out/analysis/$name.png" > "$out/analysis/$name.part"
-      "$program" analyze --pretrained_model_name_or_path assets/base --run "$run" \
-        --output_plot "$out/analysis/$name.svg" > "$out/analysis/$name.part"
+      "$program" analyze --pretrained_model_name_or_path assets/base --run "$run" --output_csv "$out/analysis/$name.csv" \
+        --output_plot "$out/analysis/$name.png" --output_plot "$out/analysis/$name.svg" > "$out/analysis/$name.part"
       mv "$out/analysis/$name.part" "$out/analysis/$name.txt"
     }
   done
@@ -236,9 +234,9 @@ if [ -n "$docs" ]; then
   mkdir -p docs/paper
   for file in "$out"/tables/*.md; do put "$(basename "$file" .md)" "$file"; done
   for name in learning_rate ranks samples; do
-    for kind in png svg; do cp "$out/$name/plot.$kind" "docs/paper/$name.$kind"; done
+    cp "$out/$name/plot.png" "docs/paper/$name.png"
   done
-  cp "$out"/analysis/seed=0*.png "$out"/analysis/seed=0*.svg docs/paper/
+  for name in output layers-output; do cp "$out/analysis/seed=0-$name.png" "docs/paper/analysis-$name.png"; done
   cp "$out/marks/marked.png" docs/paper/marks.png
 fi
 headline "done"

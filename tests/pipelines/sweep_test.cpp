@@ -73,7 +73,7 @@ TEST_F(SweepTest, EveryRunIsTheTrainingAtItsPoint) {
   EXPECT_DOUBLE_EQ(report.runs[3].adapters[1].relative_to_base, by_hand.rows[1].relative_to_base);
   for (const char* file : {"results.csv", "results.json", "table.md", "plot.svg"})
     EXPECT_FALSE(bytes(std::string("sweep/") + file).empty()) << file;
-  EXPECT_GT(read_picture(folder_.path() / "sweep/plot.png").image.width(), 500);
+  EXPECT_GT(read_picture(folder_.path() / "sweep/plot.png").image.width, 500);
   EXPECT_TRUE(fs::exists(folder_.path() / "sweep/runs/rank=1,seed=0/run.json"));
   EXPECT_FALSE(fs::exists(folder_.path() / "sweep/runs/rank=1,seed=0/checkpoint-3"));
 }
