@@ -114,7 +114,7 @@ analysis() {
     }
   done
   awk "$spread"'
-    /^[^ ]/ { series = $1 }
+    /^[^ ]/ { series = $NF }
     / axis: correlation/ { axis = $1; gsub(",", ""); for (i = 1; i < NF; ++i) {
         if ($i == "ΔD") { r = $(i + 1) } if ($i == "slope") { slope = $(i + 1) } }
       key = axis SUBSEP series; if (!(key in n)) order[++count] = key

@@ -126,7 +126,7 @@ TEST_F(SweepTest, AnotherMeasurementTrainsNothing) {
 TEST_F(SweepTest, ARunThatFailsIsToldAndTheOthersGoOn) {
   request_.field = {"rank=1,2000"};
   request_.max_train_steps = 1;
-  request_.memory_limit_mb = 400;
+  request_.memory_limit_mb = 700;
   const SweepReport report = run();
   ASSERT_EQ(report.runs.size(), 2u);
   EXPECT_EQ(report.runs[0].failure, "");

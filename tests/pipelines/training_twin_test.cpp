@@ -11,7 +11,8 @@ int64_t number_of_magnitudes(const std::string& file) {
   uint64_t length = 0;
   std::memcpy(&length, file.data(), sizeof length);
   int64_t count = 0;
-  for (const auto& [name, entry] : nlohmann::json::parse(file.substr(8, length)).items()) {
+  const nlohmann::json header = nlohmann::json::parse(file.substr(8, length));
+  for (const auto& [name, entry] : header.items()) {
     if (name.find("magnitude") != std::string::npos) count += entry["shape"][0].get<int64_t>();
   }
   return count;
