@@ -131,7 +131,8 @@ void inspect_adapter(const SafetensorsFile& file, const InspectRequest& request,
     components += concat(components.empty() ? "" : ", ", component, " ", count);
   }
   report.kind("adapter",
-              concat(summary.kind, " in ", summary.format, " names, rank ", joined(summary.ranks)));
+              concat(summary.kind, " in ", summary.format, " names",
+                     summary.ranks.empty() ? "" : ", rank " + joined(summary.ranks)));
   report.fact("modules", components);
   report.fact("targets", joined(summary.targets));
   report.fact("ranks", joined(summary.ranks));

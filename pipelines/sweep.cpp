@@ -1,6 +1,8 @@
 // Point after point; what is finished lies in its folder's result.json.
 #include "pipelines/sweep.h"
 
+#include <malloc.h>
+
 #include <algorithm>
 #include <filesystem>
 #include <map>
@@ -127,6 +129,7 @@ std::optional<Kept> Sweep::train_point(const SweepPoint& point) {
   config.resume_from_checkpoint = "latest";
   if (!config.disk_cache_dir)
     config.disk_cache_dir = (fs::path(request_.output_dir) / "cache").string();
+  malloc_trim(0);  // what earlier runs have given back does not count as this one's
   reset_peak_memory();
   const TrainReport report = train(config, progress_, stop_);
   if (report.stopped) return std::nullopt;

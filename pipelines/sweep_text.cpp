@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdio>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "src/base/error.h"
 
@@ -65,6 +66,19 @@ std::string quoted(const std::string& text) {
 
 json spread_json(const Spread& spread) {
   return {{"mean", spread.mean}, {"deviation", spread.deviation}};
+}
+
+// Whether what varies decides how much memory a training takes.
+bool memory_varies(const PointValues& values) {
+  static const std::set<std::string> fields = {"base_quantization", "gradient_checkpointing",
+                                               "mixed_precision",   "optimizer",
+                                               "resolution",        "train_batch_size",
+                                               "use_8bit_adam",     "width",
+                                               "height"};
+  for (const auto& value : values) {
+    if (fields.count(value.first)) return true;
+  }
+  return false;
 }
 
 json values_json(const PointValues& values) {
@@ -204,6 +218,8 @@ std::string sweep_table(const SweepReport& report) {
   column("against the base");
   if (with_others) column("against " + report.rows[0].adapter);
   if (with_images) column("distance of pictures");
+  const bool with_memory = memory_varies(report.rows[0].values);
+  if (with_memory) column("peak memory");
   std::string text = head + "\n" + rule + "\n";
   for (const SweepRow& row : report.rows) {
     text += "|";
@@ -221,6 +237,7 @@ std::string sweep_table(const SweepReport& report) {
                   ? " " + spread_text("%.4f", *row.image_distance, row.runs, 1.0) + " |"
                   : " |";
     }
+    if (with_memory) text += " " + number_text("%.0f MB", row.peak_memory_mb) + " |";
     text += "\n";
   }
   for (const SweepRun& run : report.runs) {

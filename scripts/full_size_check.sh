@@ -79,16 +79,22 @@ if [ ! -e "$results/start" ] && { [ -z "$only" ] || [[ $only == *,start,* ]]; };
 fi
 
 check_sample() { compgen -G "$work/pictures/*.png" > /dev/null; }
-step sample "$program" sample --pretrained_model_name_or_path "$base" --prompt "a photo of a dog" --seed 0 \
-  --num_inference_steps 1 --height 512 --width 512 --dtype bf16 --device cpu --output_dir "$work/pictures"
+for stored in "" int8 fp8 nf4; do
+  step "sample${stored:+.$stored}" "$program" sample --pretrained_model_name_or_path "$base" --prompt "a photo of a dog" \
+    --seed 0 --num_inference_steps 1 --height 512 --width 512 --dtype bf16 --device cpu \
+    ${stored:+--base_quantization "$stored"} --output_dir "$work/pictures"
+done
 
 check_train() { [ -e "$work/run/pytorch_lora_weights.safetensors" ] && [ "$(wc -l < "$work/run/metrics.jsonl")" -ge 1 ]; }
 pictures=$folder/pictures
 mkdir -p "$pictures"
 cp -n "$(find assets/pictures/train -name '*.webp' | sort | head -n 1)" "$pictures/"
-step train "$program" train --pretrained_model_name_or_path "$base" --instance_data_dir "$pictures" \
-  --instance_prompt "a sks icon" --adapter dora --rank 16 --resolution 512 --train_batch_size 1 \
-  --gradient_checkpointing --mixed_precision bf16 --max_train_steps 1 --device cpu --output_dir "$work/run"
+for stored in "" int8 fp8 nf4; do
+  step "train${stored:+.$stored}" "$program" train --pretrained_model_name_or_path "$base" \
+    --instance_data_dir "$pictures" --instance_prompt "a sks icon" --adapter dora --rank 16 --resolution 512 \
+    --train_batch_size 1 --gradient_checkpointing --mixed_precision bf16 --max_train_steps 1 --device cpu \
+    ${stored:+--base_quantization "$stored"} --output_dir "$work/run"
+done
 
 check_merge() { [ -e "$work/merged/merge_receipt.json" ] && ! cmp -s "$base/unet/diffusion_pytorch_model.safetensors" "$work/merged/unet/diffusion_pytorch_model.safetensors"; }
 step merge "$program" merge --pretrained_model_name_or_path "$base" --adapter_path "$dora" \
@@ -166,7 +172,9 @@ echo "| --- | --- | --- | --- | --- | --- | --- | --- |"
 all=24576
 row "start to the UNet's first output, bf16, warm page cache" start peer_start 3 $all
 row "one sampling step at 512², with both text encoders and the VAE, bf16" sample '' '' $all
+for stored in int8 fp8 nf4; do row "the same, matrices in $stored" "sample.$stored" '' '' $all; done
 row "training, one DoRA step of rank 16 at 512², bf16, checkpointing, with start and caches" train '' '' $all
+for stored in int8 fp8 nf4; do row "the same, matrices in $stored" "train.$stored" '' '' $all; done
 row "merge and save, DoRA of rank 16, fp16" merge peer_merge 8 300
 for target in diffusers kohya kohya-sgm comfyui peft; do
   row "convert \`--to $target\`" "convert.$target" '' '' $all

@@ -64,5 +64,5 @@ def start(base, dtype, latent, result):
 if __name__ == "__main__":
     if len(sys.argv) < 2 or sys.argv[1] not in ("merge", "start"):
         sys.exit(__doc__)
-    torch.set_num_threads(1)
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
     globals()[sys.argv[1]](*sys.argv[2:])

@@ -116,6 +116,18 @@ TEST(SweepTable, SeedsBecomeMeanAndSampleDeviation) {
   EXPECT_EQ(rows[3].loss.deviation, 0.0);
 }
 
+TEST(SweepTable, MemoryStandsWhereWhatVariesDecidesIt) {
+  SweepReport report;
+  report.runs = {run_of(4, 0, 0.090, 0.08), run_of(4, 1, 0.094, 0.08)};
+  report.rows = rows_of(report.runs);
+  EXPECT_EQ(sweep_table(report).find("peak memory"), std::string::npos);
+  for (SweepRun& run : report.runs) run.values[0] = {"base_quantization", "nf4"};
+  report.rows = rows_of(report.runs);
+  const std::string table = sweep_table(report);
+  EXPECT_NE(table.find("| peak memory |"), std::string::npos) << table;
+  EXPECT_NE(table.find("| 101 MB |"), std::string::npos) << table;
+}
+
 TEST(SweepTable, TextsHoldTheNumbers) {
   SweepReport report;
   report.runs = {run_of(4, 0, 0.090, 0.08), run_of(4, 1, 0.094, 0.08), run_of(4, 2, 0.098, 0.08)};

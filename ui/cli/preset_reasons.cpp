@@ -20,9 +20,9 @@ const std::vector<std::pair<std::string, std::string>>& preset_reasons() {
        "Pictures keep their proportions instead of being cut to a square; SDXL was trained in such "
        "buckets (Podell et al. 2023), and kohya's guide has them."},
       {"random_flip",
-       "A style is the same in a mirror and gains from twice the pictures; a face with a parting "
-       "or a thing with lettering is not."},
-      {"image_variations", "With `random_flip`: each picture as it is and in a mirror, in turn."},
+       "Light comes from one side, and lettering, partings and logos have one too. On the bundled "
+       "icons, lit from above left, mirrored pictures cost a fifth of what training takes off the "
+       "held-out loss (-5.3 % without, -4.3 % with them)."},
       {"target_modules",
        "The quick start: all linear layers of the UNet took 4.3 % off the held-out loss, "
        "the attention projections alone 3.5 % (the base's model card)."},
