@@ -25,13 +25,6 @@ namespace {
 
 constexpr int64_t kRowsPerBlock = 64;  // which stay in the second-level cache
 
-at::Tensor probe_input(const std::string& module, int64_t in_features) {
-  at::Tensor x = at::empty({kProbeRows, in_features});
-  RandomStream(0, "merge/" + module)
-      .normal(0, 0, std::span<float>(x.data_ptr<float>(), static_cast<size_t>(x.numel())));
-  return x;
-}
-
 constexpr std::string_view kWeight = ".weight";
 
 // What a report calls the change of a parameter.
@@ -113,6 +106,16 @@ std::vector<std::string> MergeSource::ignored_keys() const {
   return keys;
 }
 
+const at::Tensor& MergeSource::probe_input(int64_t in_features) const {
+  at::Tensor& x = probes_[in_features];
+  if (!x.defined()) {
+    x = at::empty({kProbeRows, in_features});
+    RandomStream(0, "merge")
+        .normal(0, 0, std::span<float>(x.data_ptr<float>(), static_cast<size_t>(x.numel())));
+  }
+  return x;
+}
+
 nlohmann::json MergeSource::receipt() const {
   nlohmann::json list = nlohmann::json::array();
   for (const Given& given : given_) {
@@ -171,7 +174,7 @@ at::Tensor MergeSource::stored_patched(const at::Tensor& base, const at::Tensor&
   note.largest_change = largest(patched - base);
   note.rounding = scale > 0 ? largest(again - patched) / scale : 0.0;
   const at::Tensor rows = patched.reshape({patched.size(0), -1});
-  const at::Tensor x = probe_input(note.module, rows.size(1));
+  const at::Tensor& x = probe_input(rows.size(1));
   const at::Tensor want = x.matmul(rows.t());
   const at::Tensor product = x.matmul(again.reshape(rows.sizes()).t());
   note.forward_error = largest(product - want) / std::max(largest(want), 1e-30);
@@ -193,9 +196,10 @@ at::Tensor MergeSource::merged(const std::string& module, const at::Tensor& base
     sets.back().set_strength(given.argument.strength, rule_);
   }
   at::Tensor result = at::empty(weight.sizes(), at::TensorOptions().dtype(dtype));
-  const at::Tensor x = probe_input(module, weight.size(1));
+  const at::Tensor& x = probe_input(weight.size(1));
   at::Tensor product = at::empty({kProbeRows, weight.size(0)});
   at::Tensor base_product = at::empty({kProbeRows, weight.size(0)});
+  at::Tensor base_norm2 = at::empty({weight.size(0)});
   MergedDifference difference;
   MergedBlock part;
   part.base_type = element_type(base_weight.scalar_type());
@@ -220,8 +224,10 @@ at::Tensor MergeSource::merged(const std::string& module, const at::Tensor& base
     part.stored = stored.data_ptr();
     part.base_products = base_product.data_ptr<float>() + first;
     part.stored_products = product.data_ptr<float>() + first;
+    part.base_norm2 = base_norm2.data_ptr<float>() + first;
     difference.add(part);
   }
+  if (weight.is_same(base_weight)) layer.weight()->take_row_norm2(base_norm2);
   std::vector<AttachScope> scopes;
   for (AdapterSet& set : sets) scopes.push_back(set.attach());
   const at::Tensor adapted =

@@ -46,10 +46,14 @@ class MergeSource {
   at::Tensor merged(const std::string& module, const at::Tensor& base, const at::Tensor& weight,
                     at::ScalarType dtype, MergedLayer& note) const;
 
+  // The fixed random rows that merged and un-merged layers are compared on.
+  const at::Tensor& probe_input(int64_t in_features) const;
+
   const Checkpoint& checkpoint_;
   StrengthRule rule_;
   std::vector<std::unique_ptr<nn::Linear>> shapes_;  // on the meta device
   std::vector<Given> given_;
+  mutable std::map<int64_t, at::Tensor> probes_;  // by columns
 };
 
 }  // namespace dorabooth

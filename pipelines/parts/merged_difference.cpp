@@ -39,9 +39,10 @@ struct Piece {
   int64_t count;
 };
 
-// Adds the piece's products to sums[0 … 3] of the base and sums[4 … 7] of what is stored.
-DORABOOTH_CLONES void add_piece(const Piece& piece, float* maxima, float* sums) {
-  Floats change = {}, rounding = {}, value = {};
+// Adds the piece's products to sums[0 … 3] of the base and sums[4 … 7] of what is stored, and the
+// base's squares to norm2.
+DORABOOTH_CLONES void add_piece(const Piece& piece, float* maxima, float* sums, double& norm2) {
+  Floats change = {}, rounding = {}, value = {}, squares = {};
   Floats b0 = {}, b1 = {}, b2 = {}, b3 = {}, s0 = {}, s1 = {}, s2 = {}, s3 = {};
   const float* const x0 = piece.probes;
   const float* const x1 = x0 + piece.stride;
@@ -61,6 +62,7 @@ DORABOOTH_CLONES void add_piece(const Piece& piece, float* maxima, float* sums) 
     rounding = x > rounding ? x : rounding;
     x = merged > -merged ? merged : -merged;
     value = x > value ? x : value;
+    squares += base * base;
     b0 += base * loaded(x0 + i);
     b1 += base * loaded(x1 + i);
     b2 += base * loaded(x2 + i);
@@ -75,7 +77,9 @@ DORABOOTH_CLONES void add_piece(const Piece& piece, float* maxima, float* sums) 
   maxima[2] = std::max(maxima[2], largest_lane(value));
   const Floats* const all[2 * kProbeRows] = {&b0, &b1, &b2, &b3, &s0, &s1, &s2, &s3};
   for (int64_t k = 0; k < 2 * kProbeRows; ++k) sums[k] += sum_of_lanes(*all[k]);
+  norm2 += double{sum_of_lanes(squares)};
   for (; i < piece.count; ++i) {
+    norm2 += double{piece.base[i] * piece.base[i]};
     maxima[0] = std::max(maxima[0], std::fabs(piece.merged[i] - piece.base[i]));
     maxima[1] = std::max(maxima[1], std::fabs(piece.stored[i] - piece.merged[i]));
     maxima[2] = std::max(maxima[2], std::fabs(piece.merged[i]));
@@ -94,6 +98,7 @@ void MergedDifference::add(const MergedBlock& block) {
   float stored[kChunk];
   for (int64_t row = 0; row < block.rows; ++row) {
     float sums[2 * kProbeRows] = {};
+    double norm2 = 0.0;
     for (int64_t c = 0; c < block.columns; c += kChunk) {
       const int64_t n = std::min(kChunk, block.columns - c);
       const int64_t at = row * block.columns + c;
@@ -106,8 +111,9 @@ void MergedDifference::add(const MergedBlock& block) {
                            block.probes + c,
                            block.columns,
                            n};
-      add_piece(piece, maxima, sums);
+      add_piece(piece, maxima, sums, norm2);
     }
+    block.base_norm2[row] = static_cast<float>(norm2);
     for (int64_t k = 0; k < kProbeRows; ++k) {
       block.base_products[k * block.product_stride + row] = sums[k];
       block.stored_products[k * block.product_stride + row] = sums[kProbeRows + k];

@@ -26,6 +26,7 @@ struct MergedBlock {
   float* base_products = nullptr;  // of probe i and row j at [i * product_stride + j]
   float* stored_products = nullptr;
   int64_t product_stride = 0;
+  float* base_norm2 = nullptr;  // ‖row‖² of the base at [row]
 };
 
 // What a merge did to a matrix.

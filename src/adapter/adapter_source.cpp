@@ -4,6 +4,7 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "src/adapter/bundled_embedding.h"
 #include "src/base/atomic_file.h"
@@ -197,7 +198,8 @@ at::Tensor AdapterSource::numbers(const TensorEntry& entry) const {
   // Not through the mapping, whose pages would count as memory beside the copy.
   file_.read(entry, 0, {static_cast<std::byte*>(tensor.data_ptr()), tensor.nbytes()});
   tensor = tensor.to(at::kFloat);
-  if (!at::isfinite(tensor).all().item<bool>()) {
+  // A sum that is finite has only finite terms, and takes a quarter of the time.
+  if (!std::isfinite(tensor.sum().item<float>()) && !at::isfinite(tensor).all().item<bool>()) {
     fail(quoted_name(entry.name), ": holds values that are not finite");
   }
   return tensor;

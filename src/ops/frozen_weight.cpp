@@ -78,6 +78,10 @@ const at::Tensor& FrozenWeight::row_norm2() const {
   return row_norm2_.value;
 }
 
+void FrozenWeight::take_row_norm2(at::Tensor norm2) const {
+  row_norm2_ = {version(), std::move(norm2)};
+}
+
 const at::Tensor& FrozenWeight::column_norm2() const {
   if (!column_norm2_.value.defined() || column_norm2_.version != version()) {
     at::NoGradGuard no_grad;

@@ -35,6 +35,8 @@ class FrozenWeight {
 
   // ||W_j||² of every row, fp32 [out], over the values that rows() gives; computed once a version.
   const at::Tensor& row_norm2() const;
+  // For a caller that has those norms already, of this version.
+  void take_row_norm2(at::Tensor norm2) const;
   // ||W_i||² of every column, fp32 [in].
   const at::Tensor& column_norm2() const;
 

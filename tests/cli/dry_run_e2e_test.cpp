@@ -1,10 +1,11 @@
-// `dorabooth train --dry_run`, and its forecast against what the run then takes.
+// `dorabooth train --dry_run`, and its forecast against what the run then takes; and a merge's.
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "src/base/atomic_file.h"
+#include "src/base/error.h"
 #include "src/imagefile/image_file.h"
 #include "src/report/metrics_file.h"
 #include "tests/cli/program.h"
@@ -95,6 +96,35 @@ TEST_F(DryRun, TheForecastOfMemoryHolds) {
     EXPECT_NEAR(forecast / peak, 1.0, 0.15) << more[1] << ": " << forecast << " and " << peak;
     fs::remove_all(out());
   }
+}
+
+// What it says is what the merge then writes.
+TEST_F(DryRun, OfAMergeWritesNothing) {
+  std::vector<std::string> words = {"merge",
+                                    "--pretrained_model_name_or_path",
+                                    "assets/base",
+                                    "--layout",
+                                    "single_file",
+                                    "--output",
+                                    (folder_.path() / "merged.safetensors").string()};
+  std::vector<std::string> dry = words;
+  dry.insert(dry.end(), {"--dry_run", "--json"});
+  const Outcome plan = run(dry);
+  ASSERT_EQ(plan.status, 0) << plan.errors;
+  EXPECT_TRUE(fs::is_empty(folder_.path()));
+  const json told = json::parse(plan.out);
+  const Outcome merged = run(words);
+  ASSERT_EQ(merged.status, 0) << merged.errors;
+  EXPECT_EQ(told["bytes"], fs::file_size(told["path"].get<std::string>()));
+  EXPECT_NE(merged.out.find(concat(told["tensors"].get<int64_t>(), " tensors")), std::string::npos)
+      << merged.out;
+
+  dry.insert(dry.end(), {"--adapter_path", (folder_.path() / "none.safetensors").string()});
+  const Outcome missing = run(dry);
+  EXPECT_EQ(missing.status, 1);
+  EXPECT_NE(json::parse(missing.out)["problems"][0]["message"].get<std::string>().find("none.safe"),
+            std::string::npos)
+      << missing.out;
 }
 
 }  // namespace

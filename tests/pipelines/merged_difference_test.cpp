@@ -10,7 +10,7 @@ namespace {
 constexpr int64_t kRows = 6;
 
 struct Case {
-  at::Tensor base, merged, stored, probes, base_products, stored_products;
+  at::Tensor base, merged, stored, probes, base_products, stored_products, base_norm2;
 
   Case(int64_t columns, at::ScalarType type) {
     base = at::randn({kRows, columns}).to(type);
@@ -19,6 +19,7 @@ struct Case {
     probes = at::randn({kProbeRows, columns});
     base_products = at::zeros({kProbeRows, kRows});
     stored_products = at::zeros({kProbeRows, kRows});
+    base_norm2 = at::zeros({kRows});
   }
 
   // In two parts, as blocks of rows come.
@@ -38,6 +39,7 @@ struct Case {
       block.base_products = base_products.data_ptr<float>() + first;
       block.stored_products = stored_products.data_ptr<float>() + first;
       block.product_stride = kRows;
+      block.base_norm2 = base_norm2.data_ptr<float>() + first;
       result.add(block);
     }
     return result;
@@ -61,6 +63,8 @@ TEST(MergedDifference, IsTheLargestOfEachWhereverItStands) {
       EXPECT_EQ(difference.change, (c.merged - c.base).abs().max().item<float>());
       EXPECT_EQ(difference.rounding, (c.stored - c.merged).abs().max().item<float>());
       EXPECT_EQ(difference.largest, 9.0f);
+      const at::Tensor norm2 = c.base.to(at::kDouble).square().sum(1);
+      EXPECT_LT(((c.base_norm2 - norm2) / norm2).abs().max().item<double>(), 1e-6);
       expect_products(c.base_products, c.probes, c.base);
       expect_products(c.stored_products, c.probes, c.stored);
     }

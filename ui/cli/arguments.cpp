@@ -176,7 +176,7 @@ ReadArguments read_arguments(const CommandText& command, const FieldTable& table
   const CLI::Option* help = app.add_flag("--help,-h");
   const CLI::Option* print_config = app.add_flag("--print_config");
   const CLI::Option* as_json = command.has_json ? app.add_flag("--json") : nullptr;
-  const CLI::Option* dry_run = command.has_dry_run ? app.add_flag("--dry_run") : nullptr;
+  const CLI::Option* dry_run = command.dry_run.empty() ? nullptr : app.add_flag("--dry_run");
   CLI::Option* config = add_value_option(app, "--config");
   std::vector<ParsedFlag> flags;
   for (const Field& field : table.fields()) {

@@ -18,7 +18,7 @@ struct CommandText {
   bool has_json = false;     // --json prints the report as JSON
   std::string example = {};  // a whole command line, after the summary in --help
   std::vector<std::string> usual = {};  // fields that most runs set: --help shows them first
-  bool has_dry_run = false;  // --dry_run tells what would be done
+  std::string dry_run = {};  // what --dry_run does; "": there is none
 };
 
 struct ReadArguments {

@@ -123,11 +123,7 @@ std::string help_text(const CommandText& command, const FieldTable& table, const
   text += "\nEvery command\n";
   text += entry("--config FILE", "The same names in JSON; flags win over it.");
   text += entry("--print_config", "Print the resolved settings as JSON and stop.");
-  if (command.has_dry_run) {
-    text += entry("--dry_run",
-                  "Train nothing: list every picture's size, crop and loss of area, draw them with "
-                  "their crops into OUTPUT_DIR/dry_run, and say what memory the run would take.");
-  }
+  if (!command.dry_run.empty()) text += entry("--dry_run", command.dry_run);
   if (command.has_json) text += entry("--json", "Print the result as JSON.");
   text += entry("--help", "Print this and stop.");
   return text;

@@ -26,7 +26,8 @@ const CommandText kText = {
     {"pretrained_model_name_or_path", "instance_data_dir", "instance_prompt", "output_dir",
      "adapter", "rank", "learning_rate", "max_train_steps", "resolution", "train_batch_size",
      "mixed_precision", "gradient_checkpointing", "validation_prompt"},
-    /*has_dry_run=*/true};
+    "Train nothing: list every picture's size, crop and loss of area, draw them with their crops "
+    "into OUTPUT_DIR/dry_run, and say what memory the run would take."};
 
 nlohmann::json to_json(const TrainReport& report) {
   nlohmann::json adapters = nlohmann::json::array();
