@@ -1,6 +1,7 @@
 // Encoding, and the digest that cached results are named by.
 #include "pipelines/parts/training_examples.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "pipelines/parts/step_meter.h"
@@ -9,6 +10,8 @@
 #include "pipelines/parts/training_run.h"
 #include "src/base/error.h"
 #include "src/base/hash.h"
+#include "src/nn/linear.h"
+#include "src/ops/frozen_weight.h"
 
 namespace dorabooth {
 
@@ -53,15 +56,34 @@ std::optional<TextCache> text_cache_of(const TrainConfig& config, const SdxlBund
                                                module_digest(*bundle.text_encoder_2, config));
 }
 
+namespace {
+
+void add_tensor(Sha256& hash, const std::string& name, const at::Tensor& tensor) {
+  const at::Tensor value = tensor.detach().cpu().contiguous();
+  hash.update(
+      concat(name, " ", at::toString(value.scalar_type()), " ", shape_text(value.sizes().vec())));
+  hash.update(value.const_data_ptr(), value.nbytes());
+}
+
+}  // namespace
+
 std::string module_digest(const torch::nn::Module& module, const TrainConfig& config) {
   Sha256 hash;
   const nlohmann::json environment = environment_of(config);
   hash.update(environment.dump());
   for (const auto& item : module.named_parameters()) {
-    const at::Tensor value = item.value().detach().cpu().contiguous();
-    hash.update(concat(item.key(), " ", at::toString(value.scalar_type()), " ",
-                       shape_text(value.sizes().vec())));
-    hash.update(value.const_data_ptr(), value.nbytes());
+    if (!item.value().is_meta()) add_tensor(hash, item.key(), item.value());
+  }
+  // Matrices in another storage, by the numbers that they compute with.
+  for (const auto& item : module.named_modules()) {
+    const auto* linear = dynamic_cast<const nn::Linear*>(item.value().get());
+    if (!linear || dynamic_cast<const DenseWeight*>(linear->weight().get())) continue;
+    const FrozenWeight& weight = *linear->weight();
+    const int64_t step = weight.core_row_count();
+    for (int64_t first = 0; first < weight.out_features(); first += step) {
+      const int64_t last = std::min(first + step, weight.out_features());
+      add_tensor(hash, item.key(), weight.core_rows(first, last));
+    }
   }
   return hash.hex();
 }

@@ -37,6 +37,20 @@ TEST_P(TrainingOverQuantized, FollowsTheRunOverTheWholeBase) {
   EXPECT_TRUE(warnings().empty());
 }
 
+// The cache's entries are those of the quantised encoders, never of the whole ones.
+TEST_P(TrainingOverQuantized, TheDiskCacheGivesTheSameBytes) {
+  config_.adapter = {"dora"};
+  train_into("memory", config_);
+  config_.disk_cache_dir = (folder_.path() / "cache").string();
+  config_.base_quantization = "none";
+  train_into("filled", config_);
+  config_.base_quantization = GetParam();
+  for (const char* name : {"first", "second"}) {
+    train_into(name, config_);
+    EXPECT_EQ(adapter_bytes(name), adapter_bytes("memory")) << name;
+  }
+}
+
 TEST_P(TrainingOverQuantized, RepeatsItsBytesAfterAStopToo) {
   config_.mixed_precision = "bf16";
   config_.train_text_encoder = true;
