@@ -19,10 +19,6 @@ const std::vector<std::pair<std::string, std::string>>& preset_reasons() {
       {"enable_bucket",
        "Pictures keep their proportions instead of being cut to a square; SDXL was trained in such "
        "buckets (Podell et al. 2023), and kohya's guide has them."},
-      {"random_flip",
-       "Light comes from one side, and lettering, partings and logos have one too. On the bundled "
-       "icons, lit from above left, mirrored pictures cost a fifth of what training takes off the "
-       "held-out loss (-5.3 % without, -4.3 % with them)."},
       {"target_modules",
        "The quick start: all linear layers of the UNet took 4.3 % off the held-out loss, the "
        "attention projections alone 3.5 %, both with mirrored pictures (the base's model card)."},
