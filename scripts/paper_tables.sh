@@ -10,7 +10,8 @@ usage: scripts/paper_tables.sh [--quick] [--docs] [--only NAME] [FOLDER]
 Runs the presets of configs/paper, each a `dorabooth sweep`, then the analysis of magnitude against direction and the
 experiment with marked pictures. Results go to FOLDER (out/paper unless given); what is there already is not computed
 again, and a run that was cut off goes on, so it can be stopped at any time.
-  --quick      one seed, half the steps, three points a sweep (FOLDER: out/paper_quick). Its tables are marked as such.
+  --quick      one seed, half the steps, three points a sweep, 19 minutes of one core (FOLDER: out/paper_quick). Its tables
+               are marked as such.
   --docs       writes the tables and plots into docs/paper.md; not with --quick
   --only NAME  one part: learning_rate, learning_rate_vera, learning_rate_full, analysis, norm_gradient, granularity, ranks, parameters,
                samples, quantization, marks
