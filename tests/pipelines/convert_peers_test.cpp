@@ -46,7 +46,7 @@ fs::path write_convolutions(const fs::path& path, const Checkpoint& base, bool m
   at::manual_seed(12);
   std::map<std::string, at::Tensor> tensors;
   for (const std::string module :
-       {"down_blocks.1.resnets.0.conv1", "down_blocks.1.resnets.0.conv_shortcut",
+       {"down_blocks.1.resnets.0.conv1", "down_blocks.2.resnets.0.conv_shortcut",
         "down_blocks.0.downsamplers.0.conv", "up_blocks.0.upsamplers.0.conv", "conv_in",
         "mid_block.attentions.0.transformer_blocks.0.attn1.to_q"}) {
     const at::Tensor weight = base_weight(base, "unet." + module);
