@@ -238,6 +238,7 @@ if [ -n "$docs" ]; then
   done
   for name in output layers-output; do cp "$out/analysis/seed=0-$name.png" "docs/paper/analysis-$name.png"; done
   cp "$out/marks/marked.png" docs/paper/marks.png
+  cp "$out/marks/plain.png" docs/paper/plain.png
   echo "docs/paper.md is written; its sentences are not: read them against the new tables"
 fi
 headline "done"
