@@ -120,8 +120,8 @@ MergeReport write_merged(const MergeRequest& request, Progress& progress, std::s
   report.tensors = output.tensor_count();
   StepMeter meter(progress, "merge", report.tensors);
   output.write(
-      [&](Component component, const std::string& name, at::ScalarType type) {
-        at::Tensor tensor = source.tensor(component, name, type, report.layers);
+      [&](Component component, const std::string& name, at::ScalarType type, uint64_t offset) {
+        at::Tensor tensor = source.tensor(component, name, {type, offset}, report.layers);
         meter.step();
         return tensor;
       },

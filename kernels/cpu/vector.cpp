@@ -4,12 +4,7 @@
 
 #include <algorithm>
 
-#include "kernels/element.h"
-
-#if defined(__x86_64__) && defined(__GNUC__)
-#define DORABOOTH_HAS_HALF_INSTRUCTIONS
-#include <immintrin.h>
-#endif
+#include "kernels/cpu/half_instructions.h"
 
 namespace dorabooth::cpu {
 
@@ -40,33 +35,15 @@ DORABOOTH_CLONES void narrow_float16_plainly(const float* in, Float16* out, int6
 
 #ifdef DORABOOTH_HAS_HALF_INSTRUCTIONS
 
-#define DORABOOTH_AVX512 __attribute__((target("avx512f,avx512bw,avx512vl")))
-
-// Masked forms with all lanes: the plain ones of g++ 12 warn of its own uninitialised operand.
-constexpr __mmask16 kAll = 0xffff;
-
-bool has_avx512() {
-  static const bool has = __builtin_cpu_supports("avx512f") != 0 &&
-                          __builtin_cpu_supports("avx512bw") != 0 &&
-                          __builtin_cpu_supports("avx512vl") != 0;
-  return has;
-}
-
-// The processor's own conversions: a fifth of the instructions of the plain ones, which the
-// compiler does not replace.
 DORABOOTH_AVX512 void widen_float16_512(const Float16* in, float* out, int64_t n) {
   for (int64_t i = 0; i < n; i += kLanes) {
-    _mm512_storeu_ps(
-        out + i,
-        _mm512_maskz_cvtph_ps(kAll, _mm256_loadu_si256(reinterpret_cast<const __m256i*>(in + i))));
+    _mm512_storeu_ps(out + i, widened(in + i));
   }
 }
 
 DORABOOTH_AVX512 void narrow_float16_512(const float* in, Float16* out, int64_t n) {
   for (int64_t i = 0; i < n; i += kLanes) {
-    _mm256_storeu_si256(
-        reinterpret_cast<__m256i*>(out + i),
-        _mm512_maskz_cvtps_ph(kAll, _mm512_loadu_ps(in + i), _MM_FROUND_TO_NEAREST_INT));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + i), narrowed(_mm512_loadu_ps(in + i)));
   }
 }
 
@@ -76,23 +53,21 @@ DORABOOTH_AVX512 void float16_to_bfloat16_512(const Float16* in, BFloat16* out, 
   const __m512i one = _mm512_set1_epi32(1);
   const __m512i quiet = _mm512_set1_epi32(0x40);
   for (int64_t i = 0; i < n; i += kLanes) {
-    const __m512 value =
-        _mm512_maskz_cvtph_ps(kAll, _mm256_loadu_si256(reinterpret_cast<const __m256i*>(in + i)));
+    const __m512 value = widened(in + i);
     const __m512i bits = _mm512_castps_si512(value);
-    const __m512i upper = _mm512_maskz_srli_epi32(kAll, bits, 16);
+    const __m512i upper = _mm512_maskz_srli_epi32(kAllLanes, bits, 16);
     const __m512i odd = _mm512_and_si512(upper, one);
     const __m512i rounded =
-        _mm512_maskz_srli_epi32(kAll, _mm512_add_epi32(_mm512_add_epi32(bits, half), odd), 16);
+        _mm512_maskz_srli_epi32(kAllLanes, _mm512_add_epi32(_mm512_add_epi32(bits, half), odd), 16);
     const __mmask16 is_nan = _mm512_cmp_ps_mask(value, value, _CMP_UNORD_Q);
     const __m512i result = _mm512_mask_or_epi32(rounded, is_nan, upper, quiet);
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + i),
-                        _mm512_maskz_cvtepi32_epi16(kAll, result));
+                        _mm512_maskz_cvtepi32_epi16(kAllLanes, result));
   }
 }
 
 #else
 
-bool has_avx512() { return false; }
 void widen_float16_512(const Float16*, float*, int64_t) {}
 void narrow_float16_512(const float*, Float16*, int64_t) {}
 void float16_to_bfloat16_512(const Float16*, BFloat16*, int64_t) {}

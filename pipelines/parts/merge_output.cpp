@@ -187,11 +187,14 @@ uint64_t MergeOutput::bytes() const {
 void MergeOutput::write(const Source& source, std::stop_token stop) {
   require_disk_space(target_.parent_path(), bytes(), "the merged model");
   fs::create_directories(temporary_);
+  // All files of a large model, the small ones too: they are read together or not at all.
+  const uint64_t least_direct =
+      bytes() < SafetensorsWriter::kLeastDirect ? SafetensorsWriter::kLeastDirect : 0;
   for (const File& file : files_) {
     std::map<std::string, DType> dtypes;
     for (const TensorEntry& entry : file.entries) dtypes[entry.name] = entry.dtype;
     fs::create_directories(file.path.parent_path());
-    SafetensorsWriter writer(file.path, file.entries, file.metadata);
+    SafetensorsWriter writer(file.path, file.entries, file.metadata, least_direct);
     for (const Piece& piece : file.pieces) {
       if (stop.stop_requested()) return;
       write_piece(piece, dtypes.at(piece.entry), source, writer);
@@ -207,7 +210,10 @@ void MergeOutput::write_piece(const Piece& piece, DType dtype, const Source& sou
   const bool rows = piece.change.kind == KeyChange::kRows;
   const bool transposed = piece.change.kind == KeyChange::kTranspose;
   at::Tensor merged;
-  if (piece.component) merged = source(*piece.component, stored.name, scalar_type(dtype));
+  if (piece.component) {
+    const uint64_t offset = writer.memory_offset(piece.entry, 0);
+    merged = source(*piece.component, stored.name, scalar_type(dtype), offset);
+  }
   if (merged.defined()) {
     merged = (transposed ? merged.t() : merged).contiguous();
     const uint64_t first = rows ? merged.nbytes() * static_cast<uint64_t>(piece.change.part) : 0;

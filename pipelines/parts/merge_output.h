@@ -33,9 +33,10 @@ class MergeOutput {
 
   int64_t tensor_count() const;
   uint64_t bytes() const;
-  // A tensor's new values, or nothing where the base's stay.
-  using Source =
-      std::function<at::Tensor(Component component, const std::string& name, at::ScalarType dtype)>;
+  // A tensor's new values, or nothing where the base's stay; cheapest where the memory begins at
+  // memory_offset, as SafetensorsWriter has it.
+  using Source = std::function<at::Tensor(Component component, const std::string& name,
+                                          at::ScalarType dtype, uint64_t memory_offset)>;
   // Asks for the disk space, then writes under a temporary name; a stop leaves early.
   void write(const Source& source, std::stop_token stop);
   // Puts the receipt beside the result and gives it its name.

@@ -24,6 +24,7 @@ namespace dorabooth {
 namespace {
 
 constexpr int64_t kRowsPerBlock = 64;  // which stay in the second-level cache
+constexpr uint64_t kMemoryStep = SafetensorsWriter::kMemoryStep;
 
 constexpr std::string_view kWeight = ".weight";
 
@@ -37,6 +38,17 @@ double largest(const at::Tensor& tensor) { return tensor.abs().max().item<double
 
 bool in_core(at::ScalarType type) {
   return type == at::kFloat || type == at::kHalf || type == at::kBFloat16;
+}
+
+// Where the allocator's address ends otherwise, a little further on.
+at::Tensor empty_at(const StoredForm& form, at::IntArrayRef sizes) {
+  const auto bytes = static_cast<uint64_t>(c10::elementSize(form.dtype));
+  const auto count = c10::multiply_integers(sizes);
+  const auto room = static_cast<int64_t>(kMemoryStep / bytes);
+  const at::Tensor memory = at::empty({count + room}, at::TensorOptions().dtype(form.dtype));
+  const auto address = reinterpret_cast<uintptr_t>(memory.data_ptr());
+  const uint64_t further = (form.memory_offset + kMemoryStep - address % kMemoryStep) % kMemoryStep;
+  return memory.narrow(0, static_cast<int64_t>(further / bytes), count).view(sizes);
 }
 
 // A matrix of the base in its own dtype where the adapter core reads that, else in fp32: over the
@@ -130,7 +142,7 @@ nlohmann::json MergeSource::receipt() const {
   return list;
 }
 
-at::Tensor MergeSource::tensor(Component component, const std::string& name, at::ScalarType dtype,
+at::Tensor MergeSource::tensor(Component component, const std::string& name, const StoredForm& form,
                                std::vector<MergedLayer>& layers) const {
   const Weights& weights = checkpoint_.weights(component);
   const std::string parameter = concat(component_name(component), ".", name);
@@ -145,12 +157,12 @@ at::Tensor MergeSource::tensor(Component component, const std::string& name, at:
   layers.back().module = module;
   if (!is_patched) {
     const BaseMatrix base(weights, name);
-    return merged(module, base.value(), base.value(), dtype, layers.back());
+    return merged(module, base.value(), base.value(), form, layers.back());
   }
   const at::Tensor base = weights.copy(name, at::kFloat, at::kCPU);
   const at::Tensor weight = with_patches(parameter, base);
-  return adapted ? merged(module, base, weight, dtype, layers.back())
-                 : stored_patched(base, weight, dtype, layers.back());
+  return adapted ? merged(module, base, weight, form, layers.back())
+                 : stored_patched(base, weight, form.dtype, layers.back());
 }
 
 // Differences from the base add up, as in PatchScope; one patch stays unrounded.
@@ -182,7 +194,7 @@ at::Tensor MergeSource::stored_patched(const at::Tensor& base, const at::Tensor&
 }
 
 at::Tensor MergeSource::merged(const std::string& module, const at::Tensor& base_weight,
-                               const at::Tensor& weight, at::ScalarType dtype,
+                               const at::Tensor& weight, const StoredForm& form,
                                MergedLayer& note) const {
   at::NoGradGuard no_grad;
   nn::Linear layer(weight.size(1), weight.size(0), false, at::TensorOptions().device(at::kMeta));
@@ -195,7 +207,7 @@ at::Tensor MergeSource::merged(const std::string& module, const at::Tensor& base
                                             adapter_core(at::kCPU)));
     sets.back().set_strength(given.argument.strength, rule_);
   }
-  at::Tensor result = at::empty(weight.sizes(), at::TensorOptions().dtype(dtype));
+  at::Tensor result = empty_at(form, weight.sizes());
   const at::Tensor& x = probe_input(weight.size(1));
   at::Tensor product = at::empty({kProbeRows, weight.size(0)});
   at::Tensor base_product = at::empty({kProbeRows, weight.size(0)});
@@ -203,8 +215,8 @@ at::Tensor MergeSource::merged(const std::string& module, const at::Tensor& base
   MergedDifference difference;
   MergedBlock part;
   part.base_type = element_type(base_weight.scalar_type());
-  part.is_stored = !in_core(dtype);
-  part.stored_type = part.is_stored ? ElementType::kFloat32 : element_type(dtype);
+  part.is_stored = !in_core(form.dtype);
+  part.stored_type = part.is_stored ? ElementType::kFloat32 : element_type(form.dtype);
   part.columns = weight.size(1);
   part.probes = x.const_data_ptr<float>();
   part.product_stride = weight.size(0);

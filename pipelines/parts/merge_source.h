@@ -14,6 +14,12 @@
 
 namespace dorabooth {
 
+// How a merged tensor is wanted.
+struct StoredForm {
+  at::ScalarType dtype = at::kFloat;
+  uint64_t memory_offset = 0;  // of its address, as SafetensorsWriter has it
+};
+
 class MergeSource {
  public:
   // Reads the adapters whole (they are small) and of the base only what shapes tell. `log` is told
@@ -23,7 +29,7 @@ class MergeSource {
 
   // The tensor in `dtype` merged, and its layer noted in `layers`, if an adapter holds its module;
   // else nothing.
-  at::Tensor tensor(Component component, const std::string& name, at::ScalarType dtype,
+  at::Tensor tensor(Component component, const std::string& name, const StoredForm& form,
                     std::vector<MergedLayer>& layers) const;
 
   // What the adapters change: modules by full name, of biases "<module>.bias".
@@ -44,7 +50,7 @@ class MergeSource {
                             MergedLayer& note) const;
   // `weight` is the patched one, `base` the base's.
   at::Tensor merged(const std::string& module, const at::Tensor& base, const at::Tensor& weight,
-                    at::ScalarType dtype, MergedLayer& note) const;
+                    const StoredForm& form, MergedLayer& note) const;
 
   // The fixed random rows that merged and un-merged layers are compared on.
   const at::Tensor& probe_input(int64_t in_features) const;

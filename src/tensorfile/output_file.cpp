@@ -23,8 +23,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr uint64_t kBlock = 4096;      // no disk wants a coarser place or length
-constexpr uint64_t kMemoryStep = 512;  // nor a coarser address for what lies in whole blocks
+constexpr uint64_t kBlock = 4096;  // no disk wants a coarser place or length
 constexpr uint64_t kStage = 1 << 20;
 constexpr uint64_t kTransfer = 4 << 20;  // mapped at a time: it counts as this program's memory
 constexpr uint64_t kLeastTransfer = 64 << 10;
@@ -162,6 +161,20 @@ bool OutputFile::transfer_blocks(uint64_t position, const std::byte* bytes, uint
 }
 
 void OutputFile::write(uint64_t position, std::span<const std::byte> bytes) {
+  const uint64_t head = std::min<uint64_t>(bytes.size(), block_end(position) - position);
+  const uint64_t blocks = block_begin(bytes.size() - head);
+  const auto address = reinterpret_cast<uintptr_t>(bytes.data()) + head;
+  if (direct_fd_ >= 0 && blocks >= kLeastTransfer && address % kMemoryStep == 0) {
+    stage(position, bytes.first(head));
+    flush();
+    write_blocks(position + head, bytes.subspan(head, blocks));
+    bytes = bytes.subspan(head + blocks);
+    staged_at_ = position += head + blocks;
+  }
+  stage(position, bytes);
+}
+
+void OutputFile::stage(uint64_t position, std::span<const std::byte> bytes) {
   while (!bytes.empty()) {
     const std::span<std::byte> room = room_at(position);
     const size_t count = std::min(room.size(), bytes.size());

@@ -25,13 +25,12 @@ struct FileBytes {
 
 class OutputFile {
  public:
-  // A smaller file is likely to be read again soon, by the tool that it was made for: it goes
-  // through the page cache.
-  static constexpr uint64_t kLeastDirect = 256 << 20;
+  // No disk wants a coarser address for what lies in whole blocks.
+  static constexpr uint64_t kMemoryStep = 512;
 
-  // Asks for the disk space and reserves it under a temporary name.
-  OutputFile(const std::filesystem::path& path, uint64_t size,
-             uint64_t least_direct = kLeastDirect);
+  // Asks for the disk space and reserves it under a temporary name. `least_direct` as
+  // SafetensorsWriter has it.
+  OutputFile(const std::filesystem::path& path, uint64_t size, uint64_t least_direct);
   // Without finish() nothing is left.
   ~OutputFile();
   OutputFile(const OutputFile&) = delete;
@@ -40,7 +39,8 @@ class OutputFile {
   const std::filesystem::path& path() const { return path_; }
   bool is_open() const { return fd_ >= 0; }
 
-  // Every byte comes once, in any order; cheapest from the first to the last.
+  // Every byte comes once, in any order; cheapest from the first to the last, and many at a time in
+  // memory that lies as the file does: address and position alike in units of kMemoryStep.
   void write(uint64_t position, std::span<const std::byte> bytes);
   // The same with bytes of another file, which pass through no buffer of this program where both
   // places are alike to a disk: shared blocks, or a transfer from the mapping to the disk.
@@ -54,6 +54,7 @@ class OutputFile {
   void discard();
   [[noreturn]] void give_up(int code);
 
+  void stage(uint64_t position, std::span<const std::byte> bytes);
   std::span<std::byte> room_at(uint64_t position);
   void took(size_t count);
   void spill();

@@ -93,13 +93,21 @@ class SafetensorsFile {
 // renames. Without finish() (an error, a stop) the destructor removes the temporary file.
 class SafetensorsWriter {
  public:
+  // `least_direct`: a file of so many bytes goes past the page cache, where the file system has
+  // such a way. A smaller one is likely to be read again soon, by the tool that it was made for.
+  static constexpr uint64_t kLeastDirect = 256 << 20;
   SafetensorsWriter(const std::filesystem::path& path, std::vector<TensorEntry> tensors,
-                    const std::map<std::string, std::string>& metadata);
+                    const std::map<std::string, std::string>& metadata,
+                    uint64_t least_direct = kLeastDirect);
   ~SafetensorsWriter();
   SafetensorsWriter(const SafetensorsWriter&) = delete;
   SafetensorsWriter& operator=(const SafetensorsWriter&) = delete;
 
   void write(const std::string& name, uint64_t offset, std::span<const std::byte> bytes);
+  // What the address of many bytes for that place should leave over kMemoryStep, to be written
+  // without a copy.
+  static constexpr uint64_t kMemoryStep = 512;
+  uint64_t memory_offset(const std::string& name, uint64_t offset) const;
   // The same with bytes [first, first + count) of another file's tensor: by far the cheapest way.
   void copy(const std::string& name, uint64_t offset, const SafetensorsFile& from,
             const TensorEntry& entry, uint64_t first, uint64_t count);

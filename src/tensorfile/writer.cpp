@@ -51,6 +51,8 @@ struct OpenTensor {
 
 }  // namespace
 
+static_assert(SafetensorsWriter::kMemoryStep == OutputFile::kMemoryStep);
+
 struct SafetensorsWriter::State {
   OpenTensor& claim(const std::string& name, uint64_t offset, uint64_t count);
 
@@ -83,7 +85,8 @@ OpenTensor& SafetensorsWriter::State::claim(const std::string& name, uint64_t of
 }
 
 SafetensorsWriter::SafetensorsWriter(const fs::path& path, std::vector<TensorEntry> tensors,
-                                     const std::map<std::string, std::string>& metadata)
+                                     const std::map<std::string, std::string>& metadata,
+                                     uint64_t least_direct)
     : state_(std::make_unique<State>()) {
   const std::string header = format_header(tensors, metadata, path);
   const uint64_t header_bytes = header.size();
@@ -93,7 +96,7 @@ SafetensorsWriter::SafetensorsWriter(const fs::path& path, std::vector<TensorEnt
     const std::string name = entry.name;
     state_->tensors.emplace(name, OpenTensor{std::move(entry), {}});
   }
-  state_->file.emplace(path, size);
+  state_->file.emplace(path, size, least_direct);
   state_->file->write(0, std::as_bytes(std::span(&header_bytes, 1)));
   state_->file->write(8, std::as_bytes(std::span(header)));
 }
@@ -104,6 +107,11 @@ void SafetensorsWriter::write(const std::string& name, uint64_t offset,
                               std::span<const std::byte> bytes) {
   const OpenTensor& tensor = state_->claim(name, offset, bytes.size());
   state_->file->write(state_->data_start + tensor.entry.begin + offset, bytes);
+}
+
+uint64_t SafetensorsWriter::memory_offset(const std::string& name, uint64_t offset) const {
+  const uint64_t position = state_->data_start + state_->tensors.at(name).entry.begin + offset;
+  return position % kMemoryStep;
 }
 
 void SafetensorsWriter::copy(const std::string& name, uint64_t offset, const SafetensorsFile& from,
