@@ -10,9 +10,9 @@ usage: scripts/full_size_check.sh [FOLDER] [--peers PYTHON] [--only STEP[,STEP�
 FOLDER (out/full_size) gets the base (7 GB, kept) and what each step took; outputs of 7 GB are removed as soon as they
 are checked. A step that has its result in FOLDER/results is not run again: remove that folder, or one file of it, to
 measure anew. With PYTHON, which has torch, diffusers and PEFT, the peer merges the same adapter, and loads the same
-base, in the same run. Steps: start sample train merge convert layout single svd peer_merge
-peer_start. One thread unless
-OMP_NUM_THREADS says otherwise. Status 1 where a limit does not hold. Needs 24 GB of memory and 30 GB of disk.
+base, in three rounds, in turn with this program; the table has the medians of times and of ratios. Steps: start sample
+train merge convert layout single svd. One thread unless OMP_NUM_THREADS says otherwise. Status 1 where a limit does not
+hold. Needs 24 GB of memory and 30 GB of disk.
 TEXT
 }
 
@@ -43,15 +43,15 @@ work=$folder/work
 mkdir -p "$results" "$folder"
 "$build/make_full_size_base" "$base"
 
-# In the page cache, as far as it has room.
-warm() { find "$base" -name '*.safetensors' -exec cat {} + > /dev/null; }
+# In the page cache, as far as it has room, and nothing of the step before on its way to the disk.
+warm() { sync; find "$base" -name '*.safetensors' -exec cat {} + > /dev/null; }
 
 # step NAME COMMAND…: runs it, measured, unless its result is there.
 step() {
   local name=$1
   shift
   [ ! -e "$results/$name" ] || return 0
-  [ -z "$only" ] || [[ $only == *,"${name%%.*}",* ]] || return 0
+  wanted "${name%%.*}" || return 0
   echo "== $name: $*" >&2
   rm -rf "$work"
   mkdir -p "$work"
@@ -61,22 +61,43 @@ step() {
   rm -rf "$work"
 }
 
-# The first UNet output: `bench` itself times from the start of a process.
-check_start() { :; }
-start_own() {
-  local median
-  "$program" bench --what load --pretrained_model_name_or_path "$base" --dtype bf16 --rounds 3 --json > "$work/bench"
-  median() { sed -n "s/.*\"$1\": *\([0-9.e+-]*\).*/\1/p" "$work/bench" | head -n 1; }
-  echo "$(median wall_seconds_median) $(median cpu_seconds_median) $(median peak_mb)" > "$work/took"
-}
-if [ ! -e "$results/start" ] && { [ -z "$only" ] || [[ $only == *,start,* ]]; }; then
-  echo "== start" >&2
+# What is compared with a peer is measured in rounds, in turn.
+rounds=3
+[ -n "$python" ] || rounds=1
+
+# The peer measures itself, so that the imports of its packages do not count as merging.
+peer() {
+  local name=$1
+  shift
+  { [ ! -e "$results/$name" ] && [ -n "$python" ]; } || return 0
+  echo "== $name" >&2
   rm -rf "$work"
   mkdir -p "$work"
   warm
-  start_own
-  mv "$work/took" "$results/start"
-fi
+  "$python" scripts/peers/full_size_peer.py "$@" "$work/took" >&2
+  mv "$work/took" "$results/$name"
+  rm -rf "$work"
+}
+wanted() { [ -z "$only" ] || [[ $only == *,"$1",* ]]; }
+
+# The first UNet output: `bench` itself times from the start of a process.
+start_own() {
+  local median
+  [ ! -e "$results/$1" ] || return 0
+  echo "== $1" >&2
+  rm -rf "$work"
+  mkdir -p "$work"
+  warm
+  "$program" bench --what load --pretrained_model_name_or_path "$base" --dtype bf16 --rounds 1 --json > "$work/bench"
+  median() { sed -n "s/.*\"$1\": *\([0-9.e+-]*\).*/\1/p" "$work/bench" | head -n 1; }
+  echo "$(median wall_seconds_median) $(median cpu_seconds_median) $(median peak_mb)" > "$work/took"
+  mv "$work/took" "$results/$1"
+}
+for ((round = 1; round <= rounds; ++round)); do
+  wanted start || break
+  start_own start.$round
+  peer peer_start.$round start "$base" bfloat16 32
+done
 
 check_sample() { compgen -G "$work/pictures/*.png" > /dev/null; }
 for stored in "" int8 fp8 nf4; do
@@ -97,8 +118,12 @@ for stored in "" int8 fp8 nf4; do
 done
 
 check_merge() { [ -e "$work/merged/merge_receipt.json" ] && ! cmp -s "$base/unet/diffusion_pytorch_model.safetensors" "$work/merged/unet/diffusion_pytorch_model.safetensors"; }
-step merge "$program" merge --pretrained_model_name_or_path "$base" --adapter_path "$dora" \
-  --output_dir "$work/merged"
+for ((round = 1; round <= rounds; ++round)); do
+  wanted merge || break
+  step merge.$round "$program" merge --pretrained_model_name_or_path "$base" --adapter_path "$dora" \
+    --output_dir "$work/merged"
+  peer peer_merge.$round merge "$base" "$dora" "$work/merged" float16
+done
 
 check_convert() { [ -e "$work/adapter.safetensors" ] || [ -e "$work/adapter/unet/adapter_model.safetensors" ]; }
 for target in diffusers kohya kohya-sgm comfyui peft; do
@@ -125,28 +150,17 @@ check_svd() { [ -e "$work/lora.safetensors" ]; }
 step svd "$program" convert --pretrained_model_name_or_path "$base" --adapter_path "$dora" --to lora-svd \
   --output "$work/lora.safetensors"
 
-# The peer measures itself, so that the imports of its packages do not count as merging.
-peer() {
-  local name=$1
-  shift
-  [ ! -e "$results/$name" ] || return 0
-  [ -z "$only" ] || [[ $only == *,"$name",* ]] || return 0
-  echo "== $name" >&2
-  rm -rf "$work"
-  mkdir -p "$work"
-  warm
-  "$python" scripts/peers/full_size_peer.py "$@" "$work/took" >&2
-  mv "$work/took" "$results/$name"
-  rm -rf "$work"
-}
-if [ -n "$python" ]; then
-  peer peer_start start "$base" bfloat16 32
-  peer peer_merge merge "$base" "$dora" "$work/merged" float16
-fi
-
 # ---------------------------------------------------------------- the table
 failed=0
-value() { cut -d ' ' -f "$2" < "$results/$1"; }
+middle() { sort -g | awk '{ x[NR] = $1 } END { print x[int((NR + 1) / 2)] }'; }
+# The median over the rounds, where there were some.
+value() { cat "$results/$1" "$results/$1".[0-9]* 2> /dev/null | cut -d ' ' -f "$2" | middle; }
+ratios() {
+  local round
+  for round in 1 2 3; do
+    [ ! -e "$results/$2.$round" ] || paste -d ' ' "$results/$2.$round" "$results/$1.$round" | awk '{ print $2 / $5 }'
+  done
+}
 figure() { awk -v x="$1" 'BEGIN { printf((x < 10 ? "%.2f s" : "%.1f s"), x) }'; }
 memory() { awk -v x="$1" 'BEGIN { printf((x < 1000 ? "%.0f MB" : "%.1f GB"), (x < 1000 ? x : x / 1024)) }'; }
 holds() { awk -v a="$1" -v b="$2" "BEGIN { exit !(a $3 b) }"; }
@@ -154,9 +168,9 @@ holds() { awk -v a="$1" -v b="$2" "BEGIN { exit !(a $3 b) }"; }
 # row TITLE NAME PEER LEAST_RATIO MOST_MB
 row() {
   local title=$1 name=$2 peer=$3 least=$4 most=$5 theirs='' ratio='' limit='' met=yes
-  [ -e "$results/$name" ] || return 0
-  if [ -n "$peer" ] && [ -e "$results/$peer" ]; then
-    ratio=$(awk -v a="$(value "$peer" 2)" -v b="$(value "$name" 2)" 'BEGIN { printf "%.1f", a / b }')
+  [ -e "$results/$name" ] || [ -e "$results/$name.1" ] || return 0
+  if [ -n "$peer" ] && [ -e "$results/$peer.1" ]; then
+    ratio=$(ratios "$name" "$peer" | middle | awk '{ printf "%.1f", $1 }')
     theirs="$(figure "$(value "$peer" 2)"), $(memory "$(value "$peer" 3)")"
     limit="≥ $least ×, "
     holds "$ratio" "$least" '>=' || met='**no**'

@@ -214,6 +214,7 @@ uint64_t OutputFile::copy_blocks(uint64_t position, const FileBytes& from, uint6
   if (alike && share_blocks(position + first, from, first, count)) {
     done = count;
   } else if (transfers) {
+    done = pass_blocks(position + first, from.fd, from.position + first, count);
     while (done < count) {
       const uint64_t piece = std::min(kTransfer, count - done);
       std::byte* const bytes = const_cast<std::byte*>(from.mapped) + first + done;
@@ -242,6 +243,59 @@ bool OutputFile::share_blocks(uint64_t position, const FileBytes& from, uint64_t
   // Refused where the file system has no such thing, or the files lie on two.
   shares_blocks_ = ::ioctl(fd_, FICLONERANGE, &range) == 0;
   return shares_blocks_;
+}
+
+// The source's pages in the page cache go to the disk as they are, by way of a pipe, which holds no
+// more than references to them. Cheaper than a mapping, whose pages must be found one by one. Ends
+// early where that is refused, and then is not tried again.
+uint64_t OutputFile::pass_blocks(uint64_t position, int fd, uint64_t from, uint64_t count) {
+  uint64_t done = 0;
+  auto in = static_cast<loff_t>(from);
+  auto out = static_cast<loff_t>(position);
+  while (done < count && pipe_.open()) {
+    const uint64_t piece = std::min(pipe_.room(), count - done);
+    // Never waits for room in the pipe; a short transfer is gone on with, so that pieces stay whole
+    // blocks.
+    for (uint64_t held = 0; held < piece;) {
+      const ssize_t n =
+          ::splice(fd, &in, pipe_.entrance(), nullptr, piece - held, SPLICE_F_NONBLOCK);
+      if (n < 0 && errno == EINTR) continue;
+      if (n <= 0) return pipe_.give_up(), done;
+      held += static_cast<uint64_t>(n);
+    }
+    for (uint64_t left = piece; left > 0;) {
+      const ssize_t n = ::splice(pipe_.exit(), nullptr, direct_fd_, &out, left, 0);
+      if (n < 0 && errno == EINTR) continue;
+      if (n < 0 && errno == ENOSPC) give_up(errno);
+      if (n <= 0) return pipe_.give_up(), done;
+      left -= static_cast<uint64_t>(n);
+    }
+    done += piece;
+  }
+  return done;
+}
+
+bool OutputFile::Pipe::open() {
+  if (refused_ || ends_[0] >= 0) return !refused_;
+  if (::pipe2(ends_, O_CLOEXEC) != 0) {
+    ends_[0] = ends_[1] = -1;
+    refused_ = true;
+    return false;
+  }
+  ::fcntl(ends_[1], F_SETPIPE_SZ, static_cast<int>(kStage));
+  const int size = ::fcntl(ends_[1], F_GETPIPE_SZ);
+  // Bytes that begin inside a page take one page more.
+  room_ = size > 0 ? block_begin(static_cast<uint64_t>(size)) - kBlock : 0;
+  if (room_ < kBlock) give_up();
+  return !refused_;
+}
+
+void OutputFile::Pipe::give_up() {
+  for (int& end : ends_) {
+    if (end >= 0) ::close(end);
+    end = -1;
+  }
+  refused_ = true;
 }
 
 void OutputFile::finish() {

@@ -61,6 +61,7 @@ class OutputFile {
   void flush();
   // Of the bytes from `first` on, in whole blocks; how many it has written.
   uint64_t copy_blocks(uint64_t position, const FileBytes& from, uint64_t first);
+  uint64_t pass_blocks(uint64_t position, int fd, uint64_t from, uint64_t count);
   bool share_blocks(uint64_t position, const FileBytes& from, uint64_t first, uint64_t count);
   bool transfer_blocks(uint64_t position, const std::byte* bytes, uint64_t count);
   void write_all(int fd, uint64_t position, std::span<const std::byte> bytes);
@@ -73,6 +74,26 @@ class OutputFile {
   int direct_fd_ = -1;         // past the page cache; absent where the file system has no such way
   bool shares_blocks_ = true;  // these two until the file system says no
   bool transfers_mapped_ = true;
+
+  class Pipe {
+   public:
+    Pipe() = default;
+    ~Pipe() { give_up(); }
+    Pipe(const Pipe&) = delete;
+    Pipe& operator=(const Pipe&) = delete;
+    // Makes it where there is none yet; false where there can be none.
+    bool open();
+    void give_up();
+    int entrance() const { return ends_[1]; }
+    int exit() const { return ends_[0]; }
+    uint64_t room() const { return room_; }  // whole blocks
+
+   private:
+    int ends_[2] = {-1, -1};
+    bool refused_ = false;
+    uint64_t room_ = 0;
+  };
+  Pipe pipe_;
 
   // Bytes [staged_at_, staged_at_ + staged_) of the file, not yet written. In memory they lie as
   // they lie in a block of the file.

@@ -23,6 +23,7 @@
 
 #include "src/base/atomic_file.h"
 #include "src/base/error.h"
+#include "src/tensorfile/safetensors.h"
 #include "tests/support/fixtures.h"
 
 namespace dorabooth {
@@ -135,9 +136,20 @@ class OutputFileTest : public ::testing::Test {
     copy(3'001'000, 3'001'512, 1'500'000);  // alike to a sector
     copy(4'501'000, 77, 700'001);           // not alike
     write(5'201'001, 5'201'002);
-    write(6'000'000, kSize);  // a gap, which comes last
+    write_alike(file, 6'000'000, kSize);  // a gap, which comes last
     copy(5'201'002, 5'201'002, 6'000'000 - 5'201'002);
     file.finish();
+  }
+
+  // From memory that lies as the file does.
+  void write_alike(OutputFile& file, uint64_t first, uint64_t last) const {
+    constexpr uint64_t kStep = SafetensorsWriter::kMemoryStep;
+    std::vector<std::byte> memory(last - first + kStep);
+    const uint64_t before = reinterpret_cast<uintptr_t>(memory.data()) % kStep;
+    const std::span<std::byte> place =
+        std::span(memory).subspan((first + kStep - before) % kStep, last - first);
+    std::ranges::copy(bytes_of(expected_).subspan(first, last - first), place.begin());
+    file.write(first, place);
   }
 
   void expect_the_bytes() {
@@ -157,7 +169,7 @@ class OutputFileTest : public ::testing::Test {
 };
 
 TEST_F(OutputFileTest, BytesArriveThroughThePageCache) {
-  OutputFile file(path_, kSize);  // too small for the other way
+  OutputFile file(path_, kSize, SafetensorsWriter::kLeastDirect);
   EXPECT_EQ(direct_descriptor(), -1);
   fill(file);
   expect_the_bytes();
@@ -219,6 +231,33 @@ TEST_F(OutputFileTest, BytesArriveWhereBlocksCannotBeShared) {
   }
 }
 
+TEST_F(OutputFileTest, BytesArriveWherePagesCannotBePassedIntoAPipe) {
+  in_child([&] {
+    refuse(SYS_splice, 5, SPLICE_F_NONBLOCK, /*bits=*/true, EINVAL);
+    OutputFile file(path_, kSize, kAlways);
+    fill(file);
+    expect_the_bytes();
+  });
+}
+
+TEST_F(OutputFileTest, BytesArriveWherePagesCannotBePassedOutOfAPipe) {
+  in_child([&] {
+    refuse(SYS_splice, 5, 0, /*bits=*/false, EINVAL);
+    OutputFile file(path_, kSize, kAlways);
+    fill(file);
+    expect_the_bytes();
+  });
+}
+
+TEST_F(OutputFileTest, BytesArriveWhereThereCanBeNoPipe) {
+  in_child([&] {
+    refuse(SYS_pipe2, 1, O_CLOEXEC, /*bits=*/true, EMFILE);
+    OutputFile file(path_, kSize, kAlways);
+    fill(file);
+    expect_the_bytes();
+  });
+}
+
 TEST_F(OutputFileTest, BytesArriveFromAnotherFileSystem) {
   const fs::path other = "/dev/shm";
   if (!fs::is_directory(other)) GTEST_SKIP() << "no second file system";
@@ -236,6 +275,16 @@ TEST_F(OutputFileTest, AFullDiskIsSaidAndNothingIsLeft) {
     const int fd = direct_descriptor();
     if (fd < 0) return;
     refuse(SYS_pwrite64, 0, static_cast<uint32_t>(fd), /*bits=*/false, ENOSPC);
+    EXPECT_NE(testing::message_of([&] { fill(file); }).find("No space left"), std::string::npos);
+    EXPECT_EQ(std::distance(fs::directory_iterator(folder_.path()), {}), 1) << "only the source";
+  });
+}
+
+TEST_F(OutputFileTest, ADiskThatFillsWhilePagesPassIsSaid) {
+  in_child([&] {
+    OutputFile file(path_, kSize, kAlways);
+    if (direct_descriptor() < 0) return;
+    refuse(SYS_splice, 5, 0, /*bits=*/false, ENOSPC);
     EXPECT_NE(testing::message_of([&] { fill(file); }).find("No space left"), std::string::npos);
     EXPECT_EQ(std::distance(fs::directory_iterator(folder_.path()), {}), 1) << "only the source";
   });
