@@ -70,11 +70,11 @@ BaseWeights weights_of(const SdxlBundle& bundle) {
   return [&bundle](const std::string& module) {
     const at::NoGradGuard no_grad;
     nn::Layer& layer = layer_named(bundle, module);
+    if (auto* linear = dynamic_cast<nn::Linear*>(&layer)) {
+      return linear->weight()->rows(0, linear->out_features()).to(at::kCPU);
+    }
     layer.restore();
-    auto* linear = dynamic_cast<nn::Linear*>(&layer);
-    const at::Tensor weight =
-        linear ? linear->weight()->rows(0, linear->out_features()) : parameter_of(layer, "weight");
-    return weight.to(at::kCPU, at::kFloat);
+    return parameter_of(layer, "weight").to(at::kCPU, at::kFloat);
   };
 }
 

@@ -58,11 +58,25 @@ std::optional<TextCache> text_cache_of(const TrainConfig& config, const SdxlBund
 
 namespace {
 
-void add_tensor(Sha256& hash, const std::string& name, const at::Tensor& tensor) {
+void add_name(Sha256& hash, const std::string& name, at::ScalarType type, at::IntArrayRef sizes) {
+  hash.update(concat(name, " ", at::toString(type), " ", shape_text(sizes.vec())));
+}
+
+void add_values(Sha256& hash, const at::Tensor& tensor) {
   const at::Tensor value = tensor.detach().cpu().contiguous();
-  hash.update(
-      concat(name, " ", at::toString(value.scalar_type()), " ", shape_text(value.sizes().vec())));
   hash.update(value.const_data_ptr(), value.nbytes());
+}
+
+// A matrix that is no tensor, by the numbers that it computes with: one that is still in its file
+// counts as if it were loaded.
+void add_weight(Sha256& hash, const std::string& name, const FrozenWeight& weight) {
+  constexpr int64_t kRowsPerBlock = 256;
+  const int64_t rows = weight.out_features();
+  add_name(hash, name, weight.core_rows(0, std::min<int64_t>(1, rows)).scalar_type(),
+           {rows, weight.in_features()});
+  for (int64_t first = 0; first < rows; first += kRowsPerBlock) {
+    add_values(hash, weight.core_rows(first, std::min(first + kRowsPerBlock, rows)));
+  }
 }
 
 }  // namespace
@@ -71,18 +85,17 @@ std::string module_digest(const torch::nn::Module& module, const TrainConfig& co
   Sha256 hash;
   const nlohmann::json environment = environment_of(config);
   hash.update(environment.dump());
-  for (const auto& item : module.named_parameters()) {
-    if (!item.value().is_meta()) add_tensor(hash, item.key(), item.value());
-  }
-  // Matrices in another storage, by the numbers that they compute with.
   for (const auto& item : module.named_modules()) {
     const auto* linear = dynamic_cast<const nn::Linear*>(item.value().get());
-    if (!linear || dynamic_cast<const DenseWeight*>(linear->weight().get())) continue;
-    const FrozenWeight& weight = *linear->weight();
-    const int64_t step = weight.core_row_count();
-    for (int64_t first = 0; first < weight.out_features(); first += step) {
-      const int64_t last = std::min(first + step, weight.out_features());
-      add_tensor(hash, item.key(), weight.core_rows(first, last));
+    for (const auto& parameter : item.value()->named_parameters(/*recurse=*/false)) {
+      const std::string name = concat(item.key(), ".", parameter.key());
+      const at::Tensor& value = parameter.value();
+      if (linear && parameter.key() == "weight" && value.is_meta()) {
+        add_weight(hash, name, *linear->weight());
+      } else if (!value.is_meta()) {
+        add_name(hash, name, value.scalar_type(), value.sizes());
+        add_values(hash, value);
+      }
     }
   }
   return hash.hex();

@@ -11,6 +11,7 @@
 #include "src/model/stored_reading.h"
 #include "src/nn/layer.h"
 #include "src/nn/linear.h"
+#include "src/ops/deferred_weight.h"
 #include "src/ops/large_pages.h"
 #include "src/ops/tensor_bytes.h"
 #include "src/quant/quantized_weight.h"
@@ -77,6 +78,15 @@ at::Tensor placed(const Weights& weights, const StoredTensor& stored, at::Scalar
   return tensor.copy_(weights.copy(stored.name, dtype, at::kCPU));
 }
 
+// The matrix of a linear layer that is converted where it is used; null for other parameters.
+nn::Linear* deferred_layer(const nn::LayerParameter& parameter, const StoredTensor& stored) {
+  if (parameter.name != "weight" || stored.shape.size() != 2 || parameter.value.numel() == 0 ||
+      stored.change.kind == KeyChange::kTranspose) {
+    return nullptr;
+  }
+  return dynamic_cast<nn::Linear*>(parameter.layer);
+}
+
 // The matrices of the transformer blocks, with the projections around them: nearly all of an SDXL
 // base that is no convolution. Norms, biases, embeddings and the resnets' stay as they are.
 nn::Linear* quantized_layer(const nn::LayerParameter& parameter) {
@@ -93,6 +103,7 @@ void load_weights(torch::nn::Module& module, const Weights& weights, const LoadT
   const std::vector<nn::LayerParameter> parameters = nn::layer_parameters(module);
   check_both_ways(parameters, weights);
   LargePages pages;
+  const auto memory = std::make_shared<DeferredMemory>();
   for (const nn::LayerParameter& parameter : parameters) {
     const StoredTensor& stored = weights.at(parameter.full_name);
     const bool dense = target.storage == WeightStorage::kDense;
@@ -101,8 +112,18 @@ void load_weights(torch::nn::Module& module, const Weights& weights, const LoadT
                                    target.storage, adapter_core(target.device)));
       continue;
     }
-    const bool mapped = target.in_place && target.device.is_cpu() && !is_window(stored.shape) &&
-                        scalar_type(stored.entry->dtype) == target.dtype;
+    const bool in_place = target.in_place && target.device.is_cpu();
+    const bool mapped =
+        in_place && !is_window(stored.shape) && scalar_type(stored.entry->dtype) == target.dtype;
+    nn::Linear* const deferred = in_place && !mapped ? deferred_layer(parameter, stored) : nullptr;
+    if (deferred) {
+      const auto read = [stored](int64_t first, const at::Tensor& rows) {
+        read_stored_rows(stored, first, rows);
+      };
+      deferred->set_weight(std::make_shared<DeferredWeight>(stored.shape[0], stored.shape[1],
+                                                            target.dtype, read, memory));
+      continue;
+    }
     at::Tensor value;
     if (mapped) {
       value = weights.tensor(stored.name);

@@ -11,8 +11,9 @@ namespace dorabooth {
 struct LoadTarget {
   at::ScalarType dtype = at::kFloat;
   at::Device device = at::kCPU;
-  // Tensors that have this dtype already are used where they lie, in the mapped file: read-only
-  // memory. False for a model that trains itself.
+  // On a CPU, tensors that have this dtype already are used where they lie, in the mapped file:
+  // read-only memory; matrices of linear layers that have another are converted when they are used
+  // (ops/deferred_weight.h). False for a model that trains itself.
   bool in_place = true;
   // Of the linear weights of the transformer blocks.
   WeightStorage storage = WeightStorage::kDense;

@@ -19,15 +19,13 @@ bool in_core(at::ScalarType type) {
   return type == at::kFloat || type == at::kHalf || type == at::kBFloat16;
 }
 
-}  // namespace
-
-void read_stored(const StoredTensor& stored, const at::Tensor& out) {
+// Bytes of the tensor from `offset` on, as many numbers as `out` has.
+void read_from(const StoredTensor& stored, uint64_t offset, const at::Tensor& out) {
   const at::ScalarType from = scalar_type(stored.entry->dtype);
   const at::ScalarType to = out.scalar_type();
+  const uint64_t first = stored.first_byte() + offset;
   auto* const bytes = static_cast<std::byte*>(out.data_ptr());
-  if (from == to) {
-    return stored.file->read(*stored.entry, stored.first_byte(), {bytes, out.nbytes()});
-  }
+  if (from == to) return stored.file->read(*stored.entry, first, {bytes, out.nbytes()});
   const size_t size = c10::elementSize(from);
   const bool aligned = reinterpret_cast<uintptr_t>(stored.file->data(*stored.entry)) % size == 0;
   int64_t done = 0;
@@ -43,7 +41,17 @@ void read_stored(const StoredTensor& stored, const at::Tensor& out) {
     }
     done += count;
   };
-  for_each_piece(*stored.file, *stored.entry, stored.first_byte(), stored.bytes(), take);
+  const uint64_t length = static_cast<uint64_t>(out.numel()) * size;
+  for_each_piece(*stored.file, *stored.entry, first, length, take);
+}
+
+}  // namespace
+
+void read_stored(const StoredTensor& stored, const at::Tensor& out) { read_from(stored, 0, out); }
+
+void read_stored_rows(const StoredTensor& stored, int64_t first, const at::Tensor& out) {
+  const uint64_t row = stored.bytes() / static_cast<uint64_t>(stored.shape[0]);
+  read_from(stored, static_cast<uint64_t>(first) * row, out);
 }
 
 }  // namespace dorabooth

@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "src/base/error.h"
+#include "src/ops/deferred_weight.h"
 #include "src/ops/frozen_linear.h"
 
 namespace dorabooth::nn {
@@ -41,6 +42,12 @@ void Linear::set_weight(std::shared_ptr<const FrozenWeight> weight) {
       at::empty({out_features_, in_features_}, value("weight").options().device(at::kMeta));
   assign("weight", placeholder_);
   weight_ = std::move(weight);
+}
+
+void Linear::restore() {
+  if (const auto* deferred = dynamic_cast<const DeferredWeight*>(weight_.get())) {
+    assign("weight", deferred->tensor());
+  }
 }
 
 at::Tensor Linear::forward(const at::Tensor& x) {

@@ -61,6 +61,9 @@ class Linear : public Layer {
   void detach(LinearAdapter* adapter);
   const std::vector<LinearAdapter*>& slots() const { return slots_; }
 
+  // Brings a weight that is still in its file into the parameter; other storages stay.
+  void restore() override;
+
  protected:
   void on_assigned() override;
   std::shared_ptr<const void> form() const override { return weight_; }

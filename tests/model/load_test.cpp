@@ -6,6 +6,8 @@
 
 #include "src/base/error.h"
 #include "src/nn/layer.h"
+#include "src/nn/linear.h"
+#include "src/ops/deferred_weight.h"
 #include "src/ops/tensor_bytes.h"
 #include "tests/model/fake_files.h"
 #include "tests/support/fixtures.h"
@@ -116,6 +118,46 @@ TEST_F(LoadWeights, ConvertsEveryTypeToEveryOtherAsTorchDoes) {
         EXPECT_TRUE(at::equal(weights.copy(name, to, at::kCPU), tensor.to(to)));
       }
     }
+  }
+}
+
+TEST_F(LoadWeights, MatricesOfLinearLayersAreConvertedWhereTheyAreUsed) {
+  const Weights source = weights({{"weight", {4, 2}}, {"bias", {4}}});
+  nn::Linear linear(2, 4, /*bias=*/true, at::TensorOptions().device(at::kMeta));
+  load_weights(linear, source, {.dtype = at::kBFloat16});
+  const auto* deferred = dynamic_cast<const DeferredWeight*>(linear.weight().get());
+  ASSERT_NE(deferred, nullptr);
+  EXPECT_TRUE(linear.parameters()[0].is_meta());
+  const at::Tensor want = at::arange(8.0f).view({4, 2});
+  const at::Tensor x = at::tensor({1.0f, 2.0f}).to(at::kBFloat16).view({1, 2});
+  const at::Tensor y = at::tensor({2.0f, 9.0f, 16.0f, 23.0f}).view({1, 4});
+  for (int use = 0; use < 3; ++use) {
+    EXPECT_EQ(deferred->is_kept(), use > 1);
+    EXPECT_TRUE(at::equal(linear.forward(x).to(at::kFloat), y));
+  }
+  // What asks for the parameters gets them, and the layer goes on with those.
+  const auto parameters = nn::layer_parameters(linear);
+  EXPECT_TRUE(at::equal(parameters[0].value.to(at::kFloat), want));
+  EXPECT_EQ(dynamic_cast<const DeferredWeight*>(linear.weight().get()), nullptr);
+  EXPECT_TRUE(at::equal(linear.forward(x).to(at::kFloat), y));
+
+  load_weights(linear, source, {.dtype = at::kBFloat16, .in_place = false});
+  EXPECT_FALSE(linear.parameters()[0].is_meta());
+  EXPECT_TRUE(at::equal(linear.forward(x).to(at::kFloat), y));
+}
+
+TEST_F(LoadWeights, APartOfAFusedEntryIsDeferredToo) {
+  for (const KeyChange change : {KeyChange{KeyChange::kRows, 2}, KeyChange{KeyChange::kNone, 0},
+                                 KeyChange{KeyChange::kTranspose, 0}}) {
+    StoredTensor stored = changed({6, 2}, change);
+    stored.name = "weight";
+    const Weights source("fake", {stored});
+    nn::Linear linear(stored.shape[1], stored.shape[0], /*bias=*/false,
+                      at::TensorOptions().device(at::kMeta));
+    load_weights(linear, source, {.dtype = at::kHalf});
+    const at::Tensor want = source.copy("weight", at::kFloat, at::kCPU);
+    EXPECT_TRUE(at::equal(linear.weight()->rows(1, 2), want.slice(0, 1, 2)));
+    EXPECT_TRUE(at::equal(linear.weight()->rows(0, want.size(0)), want));
   }
 }
 
