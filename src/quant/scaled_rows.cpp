@@ -8,7 +8,10 @@
 #include <tuple>
 #include <vector>
 
+#include "kernels/cpu/scaled_rows.h"
 #include "src/base/error.h"
+#include "src/device/adapter_core_choice.h"
+#include "src/ops/core_arguments.h"
 
 namespace dorabooth {
 
@@ -63,8 +66,21 @@ ScaledRowsWeight::ScaledRowsWeight(const at::Tensor& weight, ByteCode code)
 
 at::Tensor ScaledRowsWeight::core_rows(int64_t first, int64_t last) const {
   const at::NoGradGuard no_grad;
-  const at::Tensor scale = stored_.scale.slice(0, first, last).unsqueeze(1);
-  return stored_.codes.slice(0, first, last).to(at::kFloat).mul_(scale).to(dtype());
+  const at::Tensor codes = stored_.codes.slice(0, first, last);
+  const at::Tensor scale = stored_.scale.slice(0, first, last);
+  if (!codes.is_cpu()) return codes.to(at::kFloat).mul_(scale.unsqueeze(1)).to(dtype());
+  at::Tensor values = at::empty(codes.sizes(), dtype());
+  cpu::ScaledRowsArgs args;
+  args.on = execution_on(codes.device());
+  args.codes = static_cast<const uint8_t*>(codes.const_data_ptr());
+  args.is_e4m3 = codes.scalar_type() == at::kFloat8_e4m3fn;
+  args.scale = scale.const_data_ptr<float>();
+  args.rows = last - first;
+  args.columns = in_features();
+  args.values = values.mutable_data_ptr();
+  args.type = element_type(dtype());
+  cpu::scaled_rows(args);
+  return values;
 }
 
 size_t ScaledRowsWeight::bytes() const { return stored_.codes.nbytes() + stored_.scale.nbytes(); }

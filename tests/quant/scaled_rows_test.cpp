@@ -102,6 +102,19 @@ TEST(ScaledRows, DequantisingFp8RoundsNothingInBf16) {
   EXPECT_TRUE(at::equal(weight.core_rows(0, 64).to(at::kDouble), exact));
 }
 
+TEST(ScaledRows, RowsHaveTheBitsOfLibTorchsConversion) {
+  for (const ByteCode code : kCodes) {
+    for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16, at::kHalf}) {
+      SCOPED_TRACE(name_of(code) + " " + c10::toString(dtype));
+      const ScaledRowsWeight weight(uneven_matrix(37, 1531).to(dtype), code);
+      const ScaledRows& stored = weight.stored();
+      const at::Tensor want = (stored.codes.to(at::kFloat) * stored.scale.unsqueeze(1)).to(dtype);
+      EXPECT_TRUE(at::equal(weight.core_rows(0, 37), want));
+      EXPECT_TRUE(at::equal(weight.core_rows(5, 19), want.slice(0, 5, 19)));
+    }
+  }
+}
+
 TEST(ScaledRows, ProductsByBlocksEqualThoseOfTheDequantisedMatrix) {
   for (const ByteCode code : kCodes) {
     for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16, at::kHalf}) {
