@@ -66,26 +66,72 @@ DORABOOTH_AVX512 void float16_to_bfloat16_512(const Float16* in, BFloat16* out, 
   }
 }
 
+DORABOOTH_F16C void widen_float16_256(const Float16* in, float* out, int64_t n) {
+  for (int64_t i = 0; i < n; i += kLanes / 2) _mm256_storeu_ps(out + i, widened_8(in + i));
+}
+
+DORABOOTH_F16C void narrow_float16_256(const float* in, Float16* out, int64_t n) {
+  for (int64_t i = 0; i < n; i += kLanes / 2) {
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(out + i), narrowed_8(_mm256_loadu_ps(in + i)));
+  }
+}
+
+DORABOOTH_F16C void float16_to_bfloat16_256(const Float16* in, BFloat16* out, int64_t n) {
+  const __m256i half = _mm256_set1_epi32(0x7fff);
+  const __m256i one = _mm256_set1_epi32(1);
+  const __m256i quiet = _mm256_set1_epi32(0x40);
+  for (int64_t i = 0; i < n; i += kLanes / 2) {
+    const __m256 value = widened_8(in + i);
+    const __m256i bits = _mm256_castps_si256(value);
+    const __m256i upper = _mm256_srli_epi32(bits, 16);
+    const __m256i odd = _mm256_and_si256(upper, one);
+    const __m256i rounded =
+        _mm256_srli_epi32(_mm256_add_epi32(_mm256_add_epi32(bits, half), odd), 16);
+    const __m256i is_nan = _mm256_castps_si256(_mm256_cmp_ps(value, value, _CMP_UNORD_Q));
+    const __m256i result = _mm256_blendv_epi8(rounded, _mm256_or_si256(upper, quiet), is_nan);
+    _mm_storeu_si128(
+        reinterpret_cast<__m128i*>(out + i),
+        _mm_packus_epi32(_mm256_castsi256_si128(result), _mm256_extracti128_si256(result, 1)));
+  }
+}
+
+// Whole vectors by the processor's instructions where it has them; how many numbers that were.
+int64_t widen_vectors(const Float16* in, float* out, int64_t n) {
+  const int64_t whole = n / kLanes * kLanes;
+  if (has_avx512()) return widen_float16_512(in, out, whole), whole;
+  if (has_f16c()) return widen_float16_256(in, out, whole), whole;
+  return 0;
+}
+
+int64_t narrow_vectors(const float* in, Float16* out, int64_t n) {
+  const int64_t whole = n / kLanes * kLanes;
+  if (has_avx512()) return narrow_float16_512(in, out, whole), whole;
+  if (has_f16c()) return narrow_float16_256(in, out, whole), whole;
+  return 0;
+}
+
+int64_t convert_vectors(const Float16* in, BFloat16* out, int64_t n) {
+  const int64_t whole = n / kLanes * kLanes;
+  if (has_avx512()) return float16_to_bfloat16_512(in, out, whole), whole;
+  if (has_f16c()) return float16_to_bfloat16_256(in, out, whole), whole;
+  return 0;
+}
+
 #else
 
-void widen_float16_512(const Float16*, float*, int64_t) {}
-void narrow_float16_512(const float*, Float16*, int64_t) {}
-void float16_to_bfloat16_512(const Float16*, BFloat16*, int64_t) {}
+int64_t widen_vectors(const Float16*, float*, int64_t) { return 0; }
+int64_t narrow_vectors(const float*, Float16*, int64_t) { return 0; }
+int64_t convert_vectors(const Float16*, BFloat16*, int64_t) { return 0; }
 
 #endif
 
-// Whole vectors by the processor's instructions where it has them.
-int64_t whole_vectors(int64_t n) { return has_avx512() ? n / kLanes * kLanes : 0; }
-
 void widen_float16(const Float16* in, float* out, int64_t n) {
-  const int64_t whole = whole_vectors(n);
-  if (whole > 0) widen_float16_512(in, out, whole);
+  const int64_t whole = widen_vectors(in, out, n);
   if (whole < n) widen_float16_plainly(in + whole, out + whole, n - whole);
 }
 
 void narrow_float16(const float* in, Float16* out, int64_t n) {
-  const int64_t whole = whole_vectors(n);
-  if (whole > 0) narrow_float16_512(in, out, whole);
+  const int64_t whole = narrow_vectors(in, out, n);
   if (whole < n) narrow_float16_plainly(in + whole, out + whole, n - whole);
 }
 
@@ -235,8 +281,7 @@ void store(ElementType type, const float* values, void* data, int64_t first, int
 void convert(ElementType from, const void* in, ElementType to, void* out, int64_t n) {
   int64_t first = 0;
   if (from == ElementType::kFloat16 && to == ElementType::kBFloat16) {
-    first = whole_vectors(n);
-    float16_to_bfloat16_512(static_cast<const Float16*>(in), static_cast<BFloat16*>(out), first);
+    first = convert_vectors(static_cast<const Float16*>(in), static_cast<BFloat16*>(out), n);
   }
   float buffer[kChunk];
   for (; first < n; first += kChunk) {
