@@ -45,6 +45,7 @@ std::vector<std::string> variants_of(const BenchRequest& request) {
   if (request.what == "sample") known = {"none", "lora", "dora", "merged"};
   if (request.what == "merge") known = {"lora", "dora"};
   if (request.what == "product") known = {"matmul", "onednn"};
+  if (request.what == "product" && request.dtype != "fp32") known.push_back("widened");
   if (request.variant.empty()) return known;
   for (const std::string& variant : request.variant) {
     if (std::find(known.begin(), known.end(), variant) != known.end()) continue;
@@ -129,6 +130,7 @@ std::vector<BenchRatio> ratios_of(const std::vector<std::unique_ptr<Runner>>& ru
                                                         {"lora", "none"},
                                                         {"dora", "none"},
                                                         {"matmul", "onednn"},
+                                                        {"matmul", "widened"},
                                                         {"lora", "merged"},
                                                         {"dora", "merged"}}) {
     const Runner* above = find(variant);

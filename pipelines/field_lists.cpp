@@ -235,11 +235,12 @@ const FieldList<ConvertRequest>& convert_fields() {
     f.add("output", &ConvertRequest::output, "The file to write.");
     f.add("output_dir", &ConvertRequest::output_dir, "The folder to write, of --to peft.");
     f.add("rank", &ConvertRequest::rank, "lora-svd: rank of the LoRA.").at_least(1).at_most(4096);
-    f.add("verify", &ConvertRequest::verify,
-          "Replay the formulas of all readers on the written file, and tell what each computes; what "
-          "is not known of a reader is not shown. Errors are shares of the change of a layer, or, "
-          "where it hardly changes, of one rounding of the base's stored type (at least 2.4e-4) of "
-          "its weight. Exit status 1 if a reader that it was written for is wrong.");
+    f.add(
+        "verify", &ConvertRequest::verify,
+        "Replay the formulas of all readers on the written file, and tell what each computes; what "
+        "is not known of a reader is not shown. Errors are shares of the change of a layer, or, "
+        "where it hardly changes, of one rounding of the base's stored type (at least 2.4e-4) of "
+        "its weight. Exit status 1 if a reader that it was written for is wrong.");
     return f;
   }();
   return list;
@@ -337,10 +338,11 @@ const FieldList<BenchRequest>& bench_fields() {
     f.add("preset", &BenchRequest::preset, "Size of the random model.")
         .one_of({"tiny", "mid", "full"});
     f.add("variant", &BenchRequest::variant,
-          "none, lora, dora or merged; of a product the library, matmul or onednn; repeatable; "
+          "none, lora, dora or merged; of a product the library, matmul, onednn or widened; "
+          "repeatable; "
           "empty: "
           "all that apply.")
-        .one_of({"none", "lora", "dora", "merged", "matmul", "onednn"});
+        .one_of({"none", "lora", "dora", "merged", "matmul", "onednn", "widened"});
     f.add("dtype", &BenchRequest::dtype, "Type of the frozen base.")
         .one_of({"fp32", "fp16", "bf16"});
     f.add("rank", &BenchRequest::rank, "Rank of the adapters.").at_least(1).at_most(4096);

@@ -61,11 +61,15 @@ class LayerWork : public BenchWork {
   int repeats_ = 1;
 };
 
+ProductLibrary library_of(const std::string& variant) {
+  if (variant == "widened") return ProductLibrary::kWidened;
+  return variant == "onednn" ? ProductLibrary::kOneDnn : ProductLibrary::kMatmul;
+}
+
 // The frozen product alone, by one library: the measurement behind dense_product()'s rule.
 class ProductWork : public BenchWork {
  public:
-  ProductWork(const BenchTask& task, at::Device device)
-      : library_(task.variant == "onednn" ? ProductLibrary::kOneDnn : ProductLibrary::kMatmul) {
+  ProductWork(const BenchTask& task, at::Device device) : library_(library_of(task.variant)) {
     const BenchRequest& r = task.request;
     if (!device.is_cpu()) fail("bench product: the libraries compared are those of the CPU");
     const at::TensorOptions options = at::TensorOptions(dtype_of_name(r.dtype));

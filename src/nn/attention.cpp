@@ -1,6 +1,7 @@
 // fp32 on a CPU with AVX-512 goes to head_attention.h, small bf16 products on a CPU to plain ones
 // (the backward pass of LibTorch's fused kernel takes up to three times as long there, measured at
-// 64 to 1024 tokens), everything else to LibTorch's scaled_dot_product_attention. The rule looks at
+// 64 to 1024 tokens), half precision that the CPU cannot multiply to fp32, everything else to
+// LibTorch's scaled_dot_product_attention. The rule looks at
 // device, dtype and shape alone, so that a recomputed segment repeats the bits of its first pass.
 #include "src/nn/attention.h"
 
@@ -13,6 +14,7 @@
 #include "src/base/error.h"
 #include "src/nn/head_attention.h"
 #include "src/nn/module_list.h"
+#include "src/ops/dense_product.h"
 
 namespace dorabooth::nn {
 
@@ -106,6 +108,10 @@ at::Tensor attend_by_heads(const at::Tensor& q, const at::Tensor& k, const at::T
 at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, int64_t heads,
                   bool causal) {
   if (!causal && takes_heads(q, k, heads)) return attend_by_heads(q, k, v, heads);
+  if (q.device().is_cpu() && !q.is_meta() && !cpu_multiplies(q.scalar_type())) {
+    const auto wide = [](const at::Tensor& x) { return x.to(at::kFloat); };
+    return attend(wide(q), wide(k), wide(v), heads, causal).to(q.scalar_type());
+  }
   const auto split = [heads](const at::Tensor& x) {
     return x.unflatten(2, {heads, x.size(2) / heads}).transpose(1, 2);
   };

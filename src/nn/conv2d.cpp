@@ -1,4 +1,5 @@
-// Frozen weights in fp32 and bf16 on a CPU go to convolution_weight.h, everything else to LibTorch.
+// Frozen weights on a CPU go to convolution_weight.h where it serves them, everything else to
+// LibTorch.
 #include "src/nn/conv2d.h"
 
 #include <torch/csrc/autograd/custom_function.h>

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "src/base/error.h"
+#include "src/ops/dense_product.h"
 
 namespace dorabooth::nn {
 
@@ -54,20 +55,28 @@ class Both {
 
 at::Tensor by_pixels(const at::Tensor& x) { return x.contiguous(at::MemoryFormat::ChannelsLast); }
 
-bool onednn_serves(at::ScalarType type) {
+bool has_onednn() {
   const at::Context& context = at::globalContext();
-  if (!context.hasMKLDNN() || !context.userEnabledMkldnn()) return false;
-  if (type == at::kFloat) return true;
-  static const bool computes_bf16 = __builtin_cpu_supports("avx512bw") != 0 &&
-                                    __builtin_cpu_supports("avx512vl") != 0 &&
-                                    __builtin_cpu_supports("avx512dq") != 0;
-  return type == at::kBFloat16 && computes_bf16;
+  return context.hasMKLDNN() && context.userEnabledMkldnn();
+}
+
+bool is_half(at::ScalarType type) { return type == at::kBFloat16 || type == at::kHalf; }
+
+// Halves that the CPU cannot multiply are widened. fp16 that it can is LibTorch's.
+bool onednn_serves(at::ScalarType type) {
+  if (!has_onednn()) return false;
+  return type == at::kFloat || type == at::kBFloat16 || (is_half(type) && !cpu_multiplies(type));
 }
 
 }  // namespace
 
 ConvolutionWeight::ConvolutionWeight(at::Tensor weight, const Window& window)
+    : ConvolutionWeight(weight, window,
+                        is_half(weight.scalar_type()) && !cpu_multiplies(weight.scalar_type())) {}
+
+ConvolutionWeight::ConvolutionWeight(at::Tensor weight, const Window& window, bool widens)
     : window_(window),
+      widens_(widens),
       bytes_(weight.nbytes()),
       is_fp32_(weight.scalar_type() == at::kFloat),
       plain_(std::move(weight)) {}
@@ -129,9 +138,13 @@ at::Tensor ConvolutionWeight::forward(const at::Tensor& x, const at::Tensor& bia
     return (length + 2 * window_.padding - window_.size) / window_.stride + 1;
   };
   const int64_t output_sizes[] = {x.size(0), 0, moves(x.size(2)), moves(x.size(3))};
+  const at::ScalarType type = widens_ ? at::kFloat : x.scalar_type();
+  const at::Tensor weight = widens_ ? plain_.to(at::kFloat) : for_forward(x.sizes(), output_sizes);
   return convolve
-      .call(by_pixels(x), for_forward(x.sizes(), output_sizes), bias, Both(window_.padding),
-            Both(window_.stride), Both(1), /*groups=*/1, "none", Scalars(), "")
+      .call(by_pixels(x).to(type), weight, bias.defined() ? bias.to(type) : bias,
+            Both(window_.padding), Both(window_.stride), Both(1), /*groups=*/1, "none", Scalars(),
+            "")
+      .to(x.scalar_type())
       .contiguous(at::MemoryFormat::ChannelsLast);  // one channel has both formats
 }
 
@@ -143,19 +156,24 @@ at::Tensor ConvolutionWeight::backward(const at::Tensor& dy, at::IntArrayRef x_s
     return x_sizes[axis] + 2 * window_.padding - window_.size - moves * window_.stride;
   };
   const int64_t output_padding[] = {missed(2), missed(3)};
-  return convolve.call(by_pixels(dy), for_backward(dy.sizes(), output_padding), std::nullopt,
-                       Both(window_.padding), c10::fromIntArrayRefSlow(output_padding),
-                       Both(window_.stride), Both(1), /*groups=*/1, "none", Scalars(), "");
+  const at::ScalarType type = widens_ ? at::kFloat : dy.scalar_type();
+  const at::Tensor weight =
+      widens_ ? plain_.to(at::kFloat) : for_backward(dy.sizes(), output_padding);
+  return convolve
+      .call(by_pixels(dy).to(type), weight, std::nullopt, Both(window_.padding),
+            c10::fromIntArrayRefSlow(output_padding), Both(window_.stride), Both(1), /*groups=*/1,
+            "none", Scalars(), "")
+      .to(dy.scalar_type());
 }
 
 std::string convolution_rule() {
   const auto way = [](at::ScalarType type, const char* packed) {
-    return onednn_serves(type)
-               ? concat("oneDNN, ", packed, " packed up to ", kMostPackedPixels, " pixels")
-               : std::string("at::conv2d");
+    if (!onednn_serves(type)) return std::string("at::conv2d");
+    if (!cpu_multiplies(type)) return std::string("oneDNN in fp32");
+    return concat("oneDNN, ", packed, " packed up to ", kMostPackedPixels, " pixels");
   };
   return concat("fp32: ", way(at::kFloat, "weights from 3 MiB"),
-                "; bf16: ", way(at::kBFloat16, "weights"));
+                "; bf16: ", way(at::kBFloat16, "weights"), "; fp16: ", way(at::kHalf, "weights"));
 }
 
 }  // namespace dorabooth::nn

@@ -24,7 +24,10 @@ struct Window {
 // bits do not depend on which calls came before.
 class ConvolutionWeight : public torch::CustomClassHolder {
  public:
-  // weight [out, in, size, size], channels_last for speed.
+  // weight [out, in, size, size], channels_last for speed. `widens`: computes in fp32, the weight
+  // converted at each call and never packed, with one rounding of the result.
+  ConvolutionWeight(at::Tensor weight, const Window& window, bool widens);
+  // That where the CPU cannot multiply the weight's type (ops/dense_product.h).
   ConvolutionWeight(at::Tensor weight, const Window& window);
 
   // Whether x [batch, in, h, w] goes this way.
@@ -51,6 +54,7 @@ class ConvolutionWeight : public torch::CustomClassHolder {
   const at::Tensor& unpacked();
 
   Window window_;
+  bool widens_;
   size_t bytes_;
   bool is_fp32_;
   at::Tensor plain_;  // undefined where packed

@@ -108,7 +108,7 @@ at::Tensor DenseWeight::matmul(const at::Tensor& x) const {
 
 at::Tensor DenseWeight::affine(const at::Tensor& x, const at::Tensor& bias) const {
   if (x.scalar_type() == at::kFloat) return FrozenWeight::affine(x, bias);
-  return at::linear(x, weight_, bias);
+  return dense_affine(x, weight_, bias);
 }
 
 at::Tensor DenseWeight::matmul_transposed(const at::Tensor& dy) const {

@@ -60,7 +60,7 @@ at::Tensor QuantizedWeight::affine(const at::Tensor& x, const at::Tensor& bias) 
   for (int64_t first = 0; first < out_; first += block) {
     const int64_t last = std::min(first + block, out_);
     y.slice(-1, first, last)
-        .copy_(at::linear(x, core_rows(first, last), bias.slice(0, first, last)));
+        .copy_(dense_affine(x, core_rows(first, last), bias.slice(0, first, last)));
   }
   return y;
 }

@@ -5,6 +5,7 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include "src/ops/dense_product.h"
 #include "tests/nn/meta_kernels.h"
 #include "tests/support/fixtures.h"
 #include "tests/support/golden_tensors.h"
@@ -107,7 +108,7 @@ TEST(Conv2d, BitsDoNotDependOnWhatTheWeightWasPackedFor) {
       for (const size_t i : {1, 2, 0, 3, 4, 0, 1}) {
         ConvolutionWeight fresh(weight, window);
         const auto want = both(fresh, inputs[i]);
-        EXPECT_EQ(fresh.is_packed(), i != 0);
+        EXPECT_EQ(fresh.is_packed(), i != 0 && cpu_multiplies(type));
         const auto have = both(used, inputs[i]);
         EXPECT_TRUE(at::equal(have.first, want.first)) << i;
         EXPECT_TRUE(at::equal(have.second, want.second)) << i;
@@ -117,8 +118,35 @@ TEST(Conv2d, BitsDoNotDependOnWhatTheWeightWasPackedFor) {
   }
 }
 
+TEST(Conv2d, HalvesThatTheCpuCannotMultiplyAreWidened) {
+  at::manual_seed(3);
+  for (const at::ScalarType type : {at::kBFloat16, at::kHalf}) {
+    // One rounding of an fp32 result, and what fp32 sums lose.
+    const double rounding = type == at::kHalf ? 6e-4 : 4e-3;
+    for (const Window& window : {kWide, kPoint, kHalving, kHalvingUnpadded}) {
+      const at::Tensor weight = at::randn({24, 40, window.size, window.size})
+                                    .to(type)
+                                    .contiguous(at::MemoryFormat::ChannelsLast);
+      const at::Tensor bias = at::randn({24}).to(type);
+      const at::Tensor x = at::randn({2, 40, 9, 13}).to(type);
+      ConvolutionWeight widened(weight, window, /*widens=*/true);
+      const at::Tensor y = widened.forward(x, bias);
+      const at::Tensor dy = at::randn_like(y);
+      const at::Tensor dx = widened.backward(dy, x.sizes());
+      EXPECT_EQ(y.scalar_type(), type);
+      EXPECT_EQ(dx.scalar_type(), type);
+      EXPECT_FALSE(widened.is_packed());
+      EXPECT_TRUE(at::equal(widened.plain(), weight));
+      const Reference want = reference(x, weight, bias, window, dy);
+      expect_close(y.to(at::kDouble), want.y, 1e-4, rounding, "y");
+      expect_close(dx.to(at::kDouble), want.dx, 1e-4, rounding, "dx");
+    }
+  }
+}
+
 TEST(Conv2d, APackedWeightIsGivenBackBitForBit) {
   for (const at::ScalarType type : {at::kFloat, at::kBFloat16}) {
+    if (!cpu_multiplies(type)) continue;  // never packed
     for (const Window& window : {kWide, kHalving}) {
       Conv2d convolution(kPackedChannels, kPackedChannels, window, type);
       randomize(convolution);
@@ -158,9 +186,9 @@ TEST(Conv2d, TrainsAWeightThatWasPacked) {
 }
 
 TEST(Conv2d, AShapeWithoutMemoryCannotBeToldToTrain) {
-  Conv2d convolution(4, 4, kWide, at::kBFloat16);
+  Conv2d convolution(kPackedChannels, kPackedChannels, kWide, at::kFloat);
   randomize(convolution);
-  const at::Tensor x = at::randn({1, 4, 5, 5}).to(at::kBFloat16);
+  const at::Tensor x = at::randn({1, kPackedChannels, 5, 5});
   convolution.forward(x);
   convolution.parameters()[0].set_requires_grad(true);
   EXPECT_NE(message_of([&] { convolution.forward(x); }).find("layer_parameters"),
