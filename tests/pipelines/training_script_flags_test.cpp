@@ -180,7 +180,7 @@ TEST_F(TrainingScriptFlags, ClassPicturesAreDrawnInTheirOwnPrecision) {
 
 TEST_F(TrainingScriptFlags, ProdigysOwnSettingsReachIt) {
   config_.optimizer = "prodigy";
-  config_.learning_rate = 1000;  // its estimate grows within a few steps
+  config_.learning_rate = 100;  // its estimate grows within a few steps
   config_.adam_weight_decay = 0.1;
   config_.max_train_steps = 4;
   const std::string plain = trained("plain", config_);
