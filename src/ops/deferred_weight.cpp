@@ -7,6 +7,11 @@
 
 namespace dorabooth {
 
+void DeferredMemory::expect(size_t bytes) {
+  const std::scoped_lock lock(mutex_);
+  pages_.expect(bytes);
+}
+
 at::Tensor DeferredMemory::kept(at::IntArrayRef sizes, at::ScalarType dtype) {
   const std::scoped_lock lock(mutex_);
   buffers_.clear();
@@ -34,7 +39,9 @@ void DeferredMemory::give(at::Tensor buffer) {
 
 DeferredWeight::DeferredWeight(int64_t out, int64_t in, at::ScalarType dtype, Read read,
                                std::shared_ptr<DeferredMemory> memory)
-    : out_(out), in_(in), dtype_(dtype), read_(std::move(read)), memory_(std::move(memory)) {}
+    : out_(out), in_(in), dtype_(dtype), read_(std::move(read)), memory_(std::move(memory)) {
+  memory_->expect(static_cast<size_t>(out_ * in_) * c10::elementSize(dtype_));
+}
 
 const DenseWeight& DeferredWeight::dense() const {
   if (is_kept_) return *kept_;

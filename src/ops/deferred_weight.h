@@ -21,6 +21,8 @@ namespace dorabooth {
 // any number of threads.
 class DeferredMemory {
  public:
+  // Announces a matrix that may come to be kept.
+  void expect(size_t bytes);
   // To keep; uninitialised.
   at::Tensor kept(at::IntArrayRef sizes, at::ScalarType dtype);
   // A buffer of at least `bytes`, and back.

@@ -5,6 +5,8 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
+
 namespace dorabooth {
 
 namespace {
@@ -12,6 +14,8 @@ namespace {
 constexpr size_t kPage = size_t{2} << 20;
 constexpr size_t kChunk = size_t{64} << 20;
 constexpr size_t kAlignment = 64;
+
+size_t aligned(size_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
 
 }  // namespace
 
@@ -23,21 +27,29 @@ void advise_large_pages(const at::Tensor& tensor) {
   ::madvise(reinterpret_cast<void*>(first), last - first, MADV_HUGEPAGE);
 }
 
+void LargePages::expect(size_t bytes) {
+  expected_ += aligned(bytes);
+  expects_ = true;
+}
+
 at::Tensor LargePages::empty(at::IntArrayRef sizes, at::ScalarType dtype) {
   const auto bytes = static_cast<size_t>(c10::multiply_integers(sizes)) * c10::elementSize(dtype);
   if (bytes == 0) return at::empty(sizes, dtype);
+  const size_t to_come = std::max(expected_, bytes);
+  expected_ -= std::min(expected_, aligned(bytes));
   if (bytes >= kChunk) {
     at::Tensor alone = at::empty(sizes, dtype);
     advise_large_pages(alone);
     return alone;
   }
   if (!chunk_.defined() || chunk_.nbytes() - used_ < bytes) {
-    chunk_ = at::empty({static_cast<int64_t>(kChunk)}, at::kByte);
+    const size_t size = expects_ ? std::min(kChunk, to_come) : kChunk;
+    chunk_ = at::empty({static_cast<int64_t>(size)}, at::kByte);
     advise_large_pages(chunk_);
     used_ = 0;
   }
   std::byte* const memory = static_cast<std::byte*>(chunk_.data_ptr()) + used_;
-  used_ += (bytes + kAlignment - 1) / kAlignment * kAlignment;
+  used_ = std::min(used_ + aligned(bytes), chunk_.nbytes());
   // A tensor of its own, and no view of the chunk: versions are the tensor's.
   return at::from_blob(
       memory, sizes, [chunk = chunk_](void*) {}, at::TensorOptions().dtype(dtype));

@@ -30,6 +30,23 @@ TEST(LargePages, TensorsKeepTheirNumbersBesideEachOther) {
   }
 }
 
+TEST(LargePages, WhatIsExpectedTakesNoMoreThanThat) {
+  LargePages pages;
+  for (int i = 0; i < 3; ++i) pages.expect(1000 * sizeof(float));
+  std::vector<at::Tensor> tensors;
+  for (int64_t i = 0; i < 3; ++i) tensors.push_back(pages.empty({1000}, at::kFloat).fill_(i));
+  // One chunk, in which they lie one behind the other.
+  const auto at = [&](size_t i) { return reinterpret_cast<uintptr_t>(tensors[i].data_ptr()); };
+  EXPECT_EQ(at(1) - at(0), 4032u);
+  EXPECT_EQ(at(2) - at(1), 4032u);
+  // More than was expected is there all the same.
+  tensors.push_back(pages.empty({5000}, at::kFloat).fill_(3));
+  for (size_t i = 0; i < 4; ++i) {
+    EXPECT_EQ(tensors[i].min().item<double>(), static_cast<double>(i));
+    EXPECT_EQ(tensors[i].max().item<double>(), static_cast<double>(i));
+  }
+}
+
 TEST(LargePages, ATensorOfNothingIsNone) {
   LargePages pages;
   EXPECT_EQ(pages.empty({0, 3}, at::kHalf).sizes(), at::IntArrayRef({0, 3}));
