@@ -1,6 +1,6 @@
 // A dense matrix that stays where it is stored, in another dtype, until it is used: a model starts
-// without touching memory for its weights, and what computes once, as text encoders and the keys
-// and values of a prompt do, never takes any.
+// without touching memory for its weights, and what computes once, as the keys and values of a
+// prompt do, never takes any.
 #pragma once
 
 #include <ATen/core/Tensor.h>
