@@ -9,7 +9,7 @@
 #define DORABOOTH_HAS_HALF_INSTRUCTIONS
 #include <immintrin.h>
 #define DORABOOTH_AVX512 __attribute__((target("avx512f,avx512bw,avx512vl")))
-#define DORABOOTH_F16C __attribute__((target("avx2,f16c")))
+#define DORABOOTH_F16C __attribute__((target("avx2,f16c,fma")))
 #endif
 
 namespace dorabooth::cpu {
@@ -36,8 +36,8 @@ DORABOOTH_AVX512 inline __m256i narrowed(__m512 values) {
 }
 
 inline bool has_f16c() {
-  static const bool has =
-      __builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("f16c") != 0;
+  static const bool has = __builtin_cpu_supports("avx2") != 0 &&
+                          __builtin_cpu_supports("f16c") != 0 && __builtin_cpu_supports("fma") != 0;
   return has;
 }
 

@@ -150,6 +150,20 @@ DORABOOTH_CLONES double square_sum_chunk(const float* x, int64_t n) {
   return total;
 }
 
+DORABOOTH_EIGHT_LANES double square_sum_chunk_by_eight(const float* x, int64_t n) {
+  EightFloats low = {}, high = {};
+  int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) {
+    low += eight(x + i) * eight(x + i);
+    high += eight(x + i + kEight) * eight(x + i + kEight);
+  }
+  double total = 0;
+  for (int64_t lane = 0; lane < kEight; ++lane) total += static_cast<double>(low[lane]);
+  for (int64_t lane = 0; lane < kEight; ++lane) total += static_cast<double>(high[lane]);
+  for (; i < n; ++i) total += static_cast<double>(x[i]) * static_cast<double>(x[i]);
+  return total;
+}
+
 // A tile of 4 rows × 32 columns of the product stays in registers over the whole rank.
 DORABOOTH_CLONES void add_low_rank_4(float* const* values, int64_t n, const float* up,
                                      int64_t up_stride, int64_t rank, const float* down,
@@ -328,8 +342,9 @@ void convert(ElementType from, const void* in, ElementType to, void* out, int64_
 }
 
 double square_sum(const float* x, int64_t n) {
+  const auto chunk = has_avx512() ? square_sum_chunk : square_sum_chunk_by_eight;
   double total = 0;
-  for (int64_t i = 0; i < n; i += kChunk) total += square_sum_chunk(x + i, std::min(kChunk, n - i));
+  for (int64_t i = 0; i < n; i += kChunk) total += chunk(x + i, std::min(kChunk, n - i));
   return total;
 }
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "kernels/cpu/eight_lanes.h"
 #include "kernels/cpu/half_instructions.h"
 #include "kernels/cpu/vector.h"
 
@@ -12,23 +13,20 @@ namespace dorabooth {
 
 namespace {
 
-using cpu::Floats;
 using cpu::kChunk;
 using cpu::kLanes;
 
-const Floats& loaded(const float* at) { return *reinterpret_cast<const Floats*>(at); }
-
-float largest_lane(const Floats& x) {
-  float largest = 0.0f;
-  for (int64_t lane = 0; lane < kLanes; ++lane) largest = std::max(largest, x[lane]);
-  return largest;
-}
-
-float sum_of_lanes(const Floats& x) {
-  float sum = 0.0f;
-  for (int64_t lane = 0; lane < kLanes; ++lane) sum += x[lane];
-  return sum;
-}
+// A vector's attributes do not survive as a template's argument; those of a member do.
+struct Sixteen {
+  using Vector = cpu::Floats;
+  typedef int32_t Bits __attribute__((vector_size(64)));
+  static constexpr int64_t kCount = kLanes;
+};
+struct Eight {
+  using Vector = cpu::EightFloats;
+  typedef int32_t Bits __attribute__((vector_size(32)));
+  static constexpr int64_t kCount = cpu::kEight;
+};
 
 // `count` numbers of one row; probe i at probes + i · stride.
 template <typename Number>
@@ -41,28 +39,52 @@ struct Piece {
   int64_t count;
 };
 
-// What a piece gives: products of the base and of what is stored with each probe, the largest of
-// each difference, the base's squares. Inlined into functions for several instruction sets.
-struct Lanes {
-  Floats change = {}, rounding = {}, value = {}, squares = {};
-  Floats b0 = {}, b1 = {}, b2 = {}, b3 = {}, s0 = {}, s1 = {}, s2 = {}, s3 = {};
+// What a row gives: the largest of each difference and of the values, products of the base
+// (sums[0 … 3]) and of what is stored (sums[4 … 7]) with each probe, the base's squares.
+struct RowFigures {
+  float maxima[3] = {};
+  float sums[2 * kProbeRows] = {};
+  double norm2 = 0.0;
+};
 
-  [[gnu::always_inline]] void add(const Floats& base, const Floats& merged, const Floats& stored,
+// A piece's share of them.
+struct PieceSums {
+  float products[2 * kProbeRows] = {};
+  float squares = 0.0f;
+
+  [[gnu::always_inline]] void add_to(RowFigures& row) const {
+    for (int64_t k = 0; k < 2 * kProbeRows; ++k) row.sums[k] += products[k];
+    row.norm2 += double{squares};
+  }
+};
+
+// A piece's figures by lane, in registers. Inlined into functions for several instruction sets.
+template <typename Width>
+struct Lanes {
+  using Vector = typename Width::Vector;
+  Vector change = {}, rounding = {}, value = {}, squares = {};
+  Vector b0 = {}, b1 = {}, b2 = {}, b3 = {}, s0 = {}, s1 = {}, s2 = {}, s3 = {};
+
+  [[gnu::always_inline]] static const Vector& loaded(const float* at) {
+    return *reinterpret_cast<const Vector*>(at);
+  }
+
+  // largest = max(largest, |x|) by lane.
+  [[gnu::always_inline]] static void raise(Vector& largest, const Vector& x) {
+    const Vector absolute = Vector(typename Width::Bits(x) & 0x7fffffff);
+    largest = absolute > largest ? absolute : largest;
+  }
+
+  [[gnu::always_inline]] void add(const Vector& base, const Vector& merged, const Vector& stored,
                                   const float* probes, int64_t stride) {
-    // |x| is the larger of x and −x.
-    Floats x = merged - base;
-    x = x > -x ? x : -x;
-    change = x > change ? x : change;
-    x = stored - merged;
-    x = x > -x ? x : -x;
-    rounding = x > rounding ? x : rounding;
-    x = merged > -merged ? merged : -merged;
-    value = x > value ? x : value;
+    raise(change, merged - base);
+    raise(rounding, stored - merged);
+    raise(value, merged);
     squares += base * base;
-    const Floats& x0 = loaded(probes);
-    const Floats& x1 = loaded(probes + stride);
-    const Floats& x2 = loaded(probes + 2 * stride);
-    const Floats& x3 = loaded(probes + 3 * stride);
+    const Vector& x0 = loaded(probes);
+    const Vector& x1 = loaded(probes + stride);
+    const Vector& x2 = loaded(probes + 2 * stride);
+    const Vector& x3 = loaded(probes + 3 * stride);
     b0 += base * x0;
     b1 += base * x1;
     b2 += base * x2;
@@ -73,34 +95,53 @@ struct Lanes {
     s3 += stored * x3;
   }
 
-  [[gnu::always_inline]] void give(float* maxima, float* sums, double& norm2) const {
-    maxima[0] = std::max(maxima[0], largest_lane(change));
-    maxima[1] = std::max(maxima[1], largest_lane(rounding));
-    maxima[2] = std::max(maxima[2], largest_lane(value));
-    const Floats* const all[2 * kProbeRows] = {&b0, &b1, &b2, &b3, &s0, &s1, &s2, &s3};
-    for (int64_t k = 0; k < 2 * kProbeRows; ++k) sums[k] += sum_of_lanes(*all[k]);
-    norm2 += double{sum_of_lanes(squares)};
+  // Lanes are summed one after the other, so that eight at a time give the sums of sixteen.
+  [[gnu::always_inline]] void give(RowFigures& row, PieceSums& sums) const {
+    const Vector* const all[2 * kProbeRows] = {&b0, &b1, &b2, &b3, &s0, &s1, &s2, &s3};
+    for (int64_t lane = 0; lane < Width::kCount; ++lane) {
+      row.maxima[0] = std::max(row.maxima[0], change[lane]);
+      row.maxima[1] = std::max(row.maxima[1], rounding[lane]);
+      row.maxima[2] = std::max(row.maxima[2], value[lane]);
+      sums.squares += squares[lane];
+      for (int64_t k = 0; k < 2 * kProbeRows; ++k) sums.products[k] += (*all[k])[lane];
+    }
   }
 };
 
-// Adds products to sums[0 … 3] of the base and sums[4 … 7] of what is stored, and squares to norm2.
-DORABOOTH_CLONES void add_piece(const Piece<const float>& piece, float* maxima, float* sums,
-                                double& norm2) {
-  Lanes lanes;
-  int64_t i = 0;
-  for (; i + kLanes <= piece.count; i += kLanes) {
-    lanes.add(loaded(piece.base + i), loaded(piece.merged + i), loaded(piece.stored + i),
-              piece.probes + i, piece.stride);
+// Whole vectors of 16 of a piece. With vectors of 8 there is a pass for either half of the 16: a
+// pass's sums then fit the registers of processors without AVX-512.
+template <typename Width>
+[[gnu::always_inline]] inline void add_vectors(Piece<const float> piece, RowFigures& row) {
+  PieceSums sums;
+  for (int64_t half = 0; half < kLanes; half += Width::kCount) {
+    Lanes<Width> lanes;
+    for (int64_t i = half; i + kLanes <= piece.count + half; i += kLanes) {
+      lanes.add(lanes.loaded(piece.base + i), lanes.loaded(piece.merged + i),
+                lanes.loaded(piece.stored + i), piece.probes + i, piece.stride);
+    }
+    lanes.give(row, sums);
   }
-  lanes.give(maxima, sums, norm2);
-  for (; i < piece.count; ++i) {
-    norm2 += double{piece.base[i] * piece.base[i]};
-    maxima[0] = std::max(maxima[0], std::fabs(piece.merged[i] - piece.base[i]));
-    maxima[1] = std::max(maxima[1], std::fabs(piece.stored[i] - piece.merged[i]));
-    maxima[2] = std::max(maxima[2], std::fabs(piece.merged[i]));
+  sums.add_to(row);
+}
+
+DORABOOTH_CLONES void add_vectors_by_sixteen(const Piece<const float>& piece, RowFigures& row) {
+  add_vectors<Sixteen>(piece, row);
+}
+
+DORABOOTH_EIGHT_LANES void add_vectors_by_eight(const Piece<const float>& piece, RowFigures& row) {
+  add_vectors<Eight>(piece, row);
+}
+
+void add_piece(const Piece<const float>& piece, RowFigures& row) {
+  (cpu::has_avx512() ? add_vectors_by_sixteen : add_vectors_by_eight)(piece, row);
+  for (int64_t i = piece.count / kLanes * kLanes; i < piece.count; ++i) {
+    row.norm2 += double{piece.base[i] * piece.base[i]};
+    row.maxima[0] = std::max(row.maxima[0], std::fabs(piece.merged[i] - piece.base[i]));
+    row.maxima[1] = std::max(row.maxima[1], std::fabs(piece.stored[i] - piece.merged[i]));
+    row.maxima[2] = std::max(row.maxima[2], std::fabs(piece.merged[i]));
     for (int64_t k = 0; k < kProbeRows; ++k) {
-      sums[k] += piece.base[i] * piece.probes[k * piece.stride + i];
-      sums[kProbeRows + k] += piece.stored[i] * piece.probes[k * piece.stride + i];
+      row.sums[k] += piece.base[i] * piece.probes[k * piece.stride + i];
+      row.sums[kProbeRows + k] += piece.stored[i] * piece.probes[k * piece.stride + i];
     }
   }
 }
@@ -109,71 +150,87 @@ DORABOOTH_CLONES void add_piece(const Piece<const float>& piece, float* maxima, 
 
 // Base and file both in fp16, whole vectors: rounded, stored and compared without leaving the
 // registers.
-DORABOOTH_AVX512 void add_half_piece(const Piece<Float16>& piece, float* maxima, float* sums,
-                                     double& norm2) {
-  Lanes lanes;
+DORABOOTH_AVX512 void add_halves_by_sixteen(Piece<Float16> piece, RowFigures& row) {
+  PieceSums sums;
+  Lanes<Sixteen> lanes;
   for (int64_t i = 0; i < piece.count; i += kLanes) {
     const __m512 base = cpu::widened(piece.base + i);
     const __m512 merged = _mm512_loadu_ps(piece.merged + i);
     const __m256i bits = cpu::narrowed(merged);
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(piece.stored + i), bits);
     const __m512 stored = _mm512_maskz_cvtph_ps(cpu::kAllLanes, bits);
-    lanes.add(Floats(base), Floats(merged), Floats(stored), piece.probes + i, piece.stride);
+    lanes.add(cpu::Floats(base), cpu::Floats(merged), cpu::Floats(stored), piece.probes + i,
+              piece.stride);
   }
-  lanes.give(maxima, sums, norm2);
+  lanes.give(row, sums);
+  sums.add_to(row);
+}
+
+DORABOOTH_F16C void add_halves_by_eight(Piece<Float16> piece, RowFigures& row) {
+  PieceSums sums;
+  for (int64_t half = 0; half < kLanes; half += Eight::kCount) {
+    Lanes<Eight> lanes;
+    for (int64_t i = half; i < piece.count; i += kLanes) {
+      const __m256 base = cpu::widened_8(piece.base + i);
+      const __m256 merged = _mm256_loadu_ps(piece.merged + i);
+      const __m128i bits = cpu::narrowed_8(merged);
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(piece.stored + i), bits);
+      const __m256 stored = _mm256_cvtph_ps(bits);
+      lanes.add(cpu::EightFloats(base), cpu::EightFloats(merged), cpu::EightFloats(stored),
+                piece.probes + i, piece.stride);
+    }
+    lanes.give(row, sums);
+  }
+  sums.add_to(row);
 }
 
 // False where it is not for this.
-bool add_halves(const MergedBlock& block, int64_t at, int64_t column, int64_t n, float* maxima,
-                float* sums, double& norm2) {
+bool add_halves(const MergedBlock& block, int64_t at, int64_t column, int64_t n, RowFigures& row) {
   const bool halves =
       block.base_type == ElementType::kFloat16 && block.stored_type == ElementType::kFloat16;
-  if (!halves || block.is_stored || n % kLanes != 0 || !cpu::has_avx512()) return false;
-  add_half_piece(
+  if (!halves || block.is_stored || n % kLanes != 0) return false;
+  if (!cpu::has_avx512() && !cpu::has_f16c()) return false;
+  (cpu::has_avx512() ? add_halves_by_sixteen : add_halves_by_eight)(
       {static_cast<const Float16*>(block.base) + at, block.merged + at,
        static_cast<Float16*>(block.stored) + at, block.probes + column, block.columns, n},
-      maxima, sums, norm2);
+      row);
   return true;
 }
 
 #else
 
-bool add_halves(const MergedBlock&, int64_t, int64_t, int64_t, float*, float*, double&) {
-  return false;
-}
+bool add_halves(const MergedBlock&, int64_t, int64_t, int64_t, RowFigures&) { return false; }
 
 #endif
 
 }  // namespace
 
 void MergedDifference::add(const MergedBlock& block) {
-  float maxima[3] = {change, rounding, largest};
   float base[kChunk];
   float stored[kChunk];
-  for (int64_t row = 0; row < block.rows; ++row) {
-    float sums[2 * kProbeRows] = {};
-    double norm2 = 0.0;
+  for (int64_t r = 0; r < block.rows; ++r) {
+    RowFigures row;
     for (int64_t c = 0; c < block.columns; c += kChunk) {
       const int64_t n = std::min(kChunk, block.columns - c);
-      const int64_t at = row * block.columns + c;
-      if (add_halves(block, at, c, n, maxima, sums, norm2)) continue;
+      const int64_t at = r * block.columns + c;
+      if (add_halves(block, at, c, n, row)) continue;
       if (!block.is_stored) {
         cpu::store(block.stored_type, block.merged + at, block.stored, at, n);
       }
       add_piece({cpu::load(block.base_type, block.base, at, n, base), block.merged + at,
                  cpu::load(block.stored_type, block.stored, at, n, stored), block.probes + c,
                  block.columns, n},
-                maxima, sums, norm2);
+                row);
     }
-    block.base_norm2[row] = static_cast<float>(norm2);
+    change = std::max(change, row.maxima[0]);
+    rounding = std::max(rounding, row.maxima[1]);
+    largest = std::max(largest, row.maxima[2]);
+    block.base_norm2[r] = static_cast<float>(row.norm2);
     for (int64_t k = 0; k < kProbeRows; ++k) {
-      block.base_products[k * block.product_stride + row] = sums[k];
-      block.stored_products[k * block.product_stride + row] = sums[kProbeRows + k];
+      block.base_products[k * block.product_stride + r] = row.sums[k];
+      block.stored_products[k * block.product_stride + r] = row.sums[kProbeRows + k];
     }
   }
-  change = maxima[0];
-  rounding = maxima[1];
-  largest = maxima[2];
 }
 
 }  // namespace dorabooth
