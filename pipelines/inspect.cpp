@@ -88,8 +88,8 @@ void metadata_facts(const SafetensorsFile& file, Report& report) {
 }
 
 // An adapter read against the base that the request names.
-struct Fit {
-  explicit Fit(const InspectRequest& request)
+struct BaseFit {
+  explicit BaseFit(const InspectRequest& request)
       : base(Checkpoint::open(*request.pretrained_model_name_or_path)),
         layers(checkpoint_layers(base, shapes)),
         parameters(checkpoint_shapes(base)),
@@ -103,7 +103,7 @@ struct Fit {
   AdapterContents adapter;
 };
 
-void tell_fit(const InspectRequest& request, const Fit& fit, Report& report) {
+void tell_fit(const InspectRequest& request, const BaseFit& fit, Report& report) {
   report.fact("fits the base", concat(*request.pretrained_model_name_or_path, ": ",
                                       fit.adapter.modules().size(), " modules"));
   report.fact("kinds", fit.adapter.kinds());
@@ -114,7 +114,7 @@ void tell_fit(const InspectRequest& request, const Fit& fit, Report& report) {
 }
 
 void inspect_adapter(const SafetensorsFile& file, const InspectRequest& request, Report& report) {
-  std::optional<Fit> fit;
+  std::optional<BaseFit> fit;
   std::string misfit;
   if (request.pretrained_model_name_or_path) {
     try {
@@ -130,9 +130,8 @@ void inspect_adapter(const SafetensorsFile& file, const InspectRequest& request,
   for (const auto& [component, count] : summary.modules_by_component) {
     components += concat(components.empty() ? "" : ", ", component, " ", count);
   }
-  report.kind("adapter",
-              concat(summary.kind, " in ", summary.format, " names",
-                     summary.ranks.empty() ? "" : ", rank " + joined(summary.ranks)));
+  report.kind("adapter", concat(summary.kind, " in ", summary.format, " names",
+                                summary.ranks.empty() ? "" : ", rank " + joined(summary.ranks)));
   report.fact("modules", components);
   report.fact("targets", joined(summary.targets));
   report.fact("ranks", joined(summary.ranks));

@@ -11,16 +11,7 @@ namespace {
 
 constexpr float kTextPixels = 15.0f;
 constexpr int kGap = 10;
-constexpr Rgb kInk{24, 24, 24};
 constexpr Rgb kMarkedInk{190, 20, 20};
-constexpr uint8_t kPaper = 255;
-
-void paste(Image& sheet, const Image& picture, int left, int top) {
-  for (int y = 0; y < picture.height; ++y) {
-    std::copy_n(picture.pixel(0, y), static_cast<size_t>(picture.width) * 3,
-                sheet.pixel(left, top + y));
-  }
-}
 
 void draw_cell(Image& sheet, const CaptionedCell& cell, int left, int top, int width, int height,
                const Font& font) {
@@ -29,7 +20,7 @@ void draw_cell(Image& sheet, const CaptionedCell& cell, int left, int top, int w
   int line_top = top + height + 2;
   for (const std::string& line : cell.lines) {
     for (const std::string& shown : font.wrap(line, kTextPixels, width, 1))
-      font.draw(sheet, left, line_top, shown, kTextPixels, cell.marked ? kMarkedInk : kInk);
+      font.draw(sheet, left, line_top, shown, kTextPixels, cell.marked ? kMarkedInk : kSheetInk);
     line_top += font.line_height(kTextPixels);
   }
 }
@@ -52,8 +43,8 @@ Image caption_grid(const std::string& title, const std::vector<CaptionedCell>& c
   const int rows = (static_cast<int>(cells.size()) + columns - 1) / columns;
   const int title_height = title.empty() ? 0 : line + kGap;
   Image sheet(kGap + columns * (width + kGap), kGap + title_height + rows * (cell_height + kGap),
-              kPaper);
-  if (!title.empty()) font.draw(sheet, kGap, kGap, title, kTextPixels, kInk);
+              kSheetPaper);
+  if (!title.empty()) font.draw(sheet, kGap, kGap, title, kTextPixels, kSheetInk);
   for (size_t i = 0; i < cells.size(); ++i) {
     const int column = static_cast<int>(i) % columns;
     const int row = static_cast<int>(i) / columns;

@@ -39,6 +39,10 @@ Pixels decode_webp(std::string_view bytes);
 Header tiff_header(std::string_view bytes);
 Pixels decode_tiff(std::string_view bytes);
 
+inline const uint8_t* data_of(std::string_view bytes) {
+  return reinterpret_cast<const uint8_t*>(bytes.data());
+}
+
 // Throws with size and limit if a side is not in 1 … kMaxPictureSide.
 void check_size(int64_t width, int64_t height);
 

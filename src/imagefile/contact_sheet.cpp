@@ -9,9 +9,7 @@ namespace dorabooth {
 
 namespace {
 
-constexpr Rgb kInk{24, 24, 24};
 constexpr Rgb kFaintInk{110, 110, 110};
-constexpr uint8_t kPaper = 255;
 constexpr size_t kHeadingLines = 2;
 
 struct Layout {
@@ -79,18 +77,11 @@ Layout lay_out(const ContactSheet& sheet, const Font& font) {
   return layout;
 }
 
-void paste(Image& sheet, const Image& picture, int left, int top) {
-  for (int y = 0; y < picture.height; ++y) {
-    std::copy_n(picture.pixel(0, y), static_cast<size_t>(picture.width) * 3,
-                sheet.pixel(left, top + y));
-  }
-}
-
 void draw_headings(Image& image, const ContactSheet& sheet, const Layout& layout,
                    const Font& font) {
   int top = layout.gap;
   for (const std::string& line : layout.title_lines) {
-    font.draw(image, layout.gap, top, line, layout.text_pixels, kInk);
+    font.draw(image, layout.gap, top, line, layout.text_pixels, kSheetInk);
     top += layout.line;
   }
   for (size_t column = 0; column < sheet.columns.size(); ++column) {
@@ -100,7 +91,7 @@ void draw_headings(Image& image, const ContactSheet& sheet, const Layout& layout
     for (const std::string& line : lines) {
       const int indent = (layout.cell_width - font.text_width(line, layout.text_pixels)) / 2;
       font.draw(image, layout.column_left(column) + indent, line_top, line, layout.text_pixels,
-                kInk);
+                kSheetInk);
       line_top += layout.line;
     }
   }
@@ -116,7 +107,7 @@ void draw_label(Image& image, const ContactSheetRow& row, int row_top, const Lay
   const int text_height = (static_cast<int>(lines.size()) + detail_lines) * layout.line;
   int top = row_top + std::max(0, (layout.cell_height - text_height) / 2);
   for (const std::string& line : lines) {
-    font.draw(image, layout.gap, top, line, layout.text_pixels, kInk);
+    font.draw(image, layout.gap, top, line, layout.text_pixels, kSheetInk);
     top += layout.line;
   }
   for (const std::string& line : font.wrap(row.detail, layout.text_pixels, layout.label_width, 1)) {
@@ -129,7 +120,8 @@ void draw_label(Image& image, const ContactSheetRow& row, int row_top, const Lay
 Image contact_sheet(const ContactSheet& sheet, const Font& font) {
   check_shape(sheet);
   const Layout layout = lay_out(sheet, font);
-  Image image(layout.column_left(sheet.columns.size()), layout.row_top(sheet.rows.size()), kPaper);
+  Image image(layout.column_left(sheet.columns.size()), layout.row_top(sheet.rows.size()),
+              kSheetPaper);
   draw_headings(image, sheet, layout, font);
   for (size_t row = 0; row < sheet.rows.size(); ++row) {
     draw_label(image, sheet.rows[row], layout.row_top(row), layout, font);

@@ -49,10 +49,6 @@ namespace {
 
 static_assert(STBI_MAX_DIMENSIONS == kMaxPictureSide);
 
-const stbi_uc* data_of(std::string_view bytes) {
-  return reinterpret_cast<const stbi_uc*>(bytes.data());
-}
-
 int size_of(std::string_view bytes) {
   if (bytes.size() > INT_MAX) fail("the file has ", bytes.size(), " bytes, more than ", INT_MAX);
   return static_cast<int>(bytes.size());

@@ -74,6 +74,13 @@ std::vector<std::string> words_of(std::string_view text) {
 
 }  // namespace
 
+void paste(Image& sheet, const Image& picture, int left, int top) {
+  for (int y = 0; y < picture.height; ++y) {
+    std::copy_n(picture.pixel(0, y), static_cast<size_t>(picture.width) * 3,
+                sheet.pixel(left, top + y));
+  }
+}
+
 struct Font::Face {
   std::string bytes;
   stbtt_fontinfo info{};

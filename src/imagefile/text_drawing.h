@@ -1,4 +1,5 @@
-// Anti-aliased text on an image from a TrueType font, for the labels of contact sheets.
+// What contact sheets are drawn with: anti-aliased text from a TrueType font, pictures put in
+// place.
 #pragma once
 
 #include <filesystem>
@@ -10,6 +11,13 @@
 #include "src/imagefile/image_file.h"
 
 namespace dorabooth {
+
+// Text on a sheet, and the grey of the sheet itself.
+inline constexpr Rgb kSheetInk{24, 24, 24};
+inline constexpr uint8_t kSheetPaper = 255;
+
+// The whole picture must lie inside the sheet.
+void paste(Image& sheet, const Image& picture, int left, int top);
 
 // The font file must be one that is trusted: its tables are not checked against damage.
 class Font {

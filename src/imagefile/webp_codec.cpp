@@ -9,10 +9,6 @@ namespace dorabooth::codecs {
 
 namespace {
 
-const uint8_t* data_of(std::string_view bytes) {
-  return reinterpret_cast<const uint8_t*>(bytes.data());
-}
-
 WebPBitstreamFeatures features_of(std::string_view bytes) {
   WebPBitstreamFeatures features;
   const VP8StatusCode status = WebPGetFeatures(data_of(bytes), bytes.size(), &features);

@@ -20,12 +20,12 @@ namespace dorabooth {
 
 namespace {
 
-constexpr size_t kNamed = 4;
+constexpr size_t kShownNames = 4;
 
 std::string listed(const std::vector<std::string>& names, const char* what) {
   if (names.empty()) return "";
   std::string text = concat("; ", names.size(), " ", what, ": ");
-  const size_t shown = std::min(names.size(), kNamed);
+  const size_t shown = std::min(names.size(), kShownNames);
   for (size_t i = 0; i < shown; ++i) text += (i ? ", " : "") + names[i];
   return names.size() > shown ? text + ", …" : text;
 }

@@ -15,7 +15,7 @@ namespace dorabooth {
 
 namespace {
 
-void require_text_encoders(const SdxlBundle& bundle) {
+void require_encoders_to_extend(const SdxlBundle& bundle) {
   if (!bundle.text_encoder || !bundle.text_encoder_2) {
     fail(bundle.path.string(), ": new tokens want both text encoders");
   }
@@ -68,7 +68,7 @@ at::Tensor rows_of(const ClipTextModel& encoder, const Tokenizer& tokenizer,
 }  // namespace
 
 void add_tokens(SdxlBundle& bundle, const std::vector<NewToken>& tokens) {
-  require_text_encoders(bundle);
+  require_encoders_to_extend(bundle);
   bundle.tokenizer = with_tokens(bundle.tokenizer, *bundle.text_encoder, tokens);
   bundle.tokenizer_2 = with_tokens(bundle.tokenizer_2, *bundle.text_encoder_2, tokens);
 }
@@ -106,7 +106,7 @@ void TokenEmbeddingScope::release() {
 
 TokenEmbeddingScope TokenEmbeddings::attach(const SdxlBundle& bundle) const {
   if (count() == 0) return {};
-  require_text_encoders(bundle);
+  require_encoders_to_extend(bundle);
   return {bundle, clip_l, clip_g};
 }
 
@@ -128,20 +128,20 @@ double token_table_std(const ClipTextModel& encoder) {
 }
 
 TokenEmbeddings random_token_embeddings(const SdxlBundle& bundle, int64_t count, uint64_t seed) {
-  require_text_encoders(bundle);
+  require_encoders_to_extend(bundle);
   return {random_rows(*bundle.text_encoder, "text_encoder", count, seed),
           random_rows(*bundle.text_encoder_2, "text_encoder_2", count, seed)};
 }
 
 int64_t token_count(const SdxlBundle& bundle, const std::string& text) {
-  require_text_encoders(bundle);
+  require_encoders_to_extend(bundle);
   return static_cast<int64_t>(std::max(content_ids(*bundle.tokenizer, text).size(),
                                        content_ids(*bundle.tokenizer_2, text).size()));
 }
 
 TokenEmbeddings token_embeddings_of(const SdxlBundle& bundle, const std::string& text,
                                     int64_t count) {
-  require_text_encoders(bundle);
+  require_encoders_to_extend(bundle);
   const at::NoGradGuard no_grad;
   return {rows_of(*bundle.text_encoder, *bundle.tokenizer, text, count),
           rows_of(*bundle.text_encoder_2, *bundle.tokenizer_2, text, count)};

@@ -16,7 +16,6 @@ namespace {
 using namespace chart_size;
 
 constexpr int kMostPixels = 16384;  // of a side
-constexpr ChartColour kText = {0.1, 0.1, 0.1, 1.0};
 
 std::string name_of(const ChartPanel& panel, size_t number) {
   return panel.title.empty() ? concat("panel ", number + 1) : concat("panel '", panel.title, "'");

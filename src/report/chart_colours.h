@@ -8,6 +8,7 @@
 
 namespace dorabooth {
 
+inline constexpr ChartColour kText = {0.1, 0.1, 0.1, 1.0};
 // Okabe and Ito's colours, which the colour-blind tell apart, those that stand out on white first;
 // they repeat after eight.
 ChartColour palette_colour(int number);

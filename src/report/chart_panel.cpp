@@ -12,7 +12,6 @@ using namespace chart_size;
 
 constexpr ChartColour kGrid = {0.89, 0.89, 0.89, 1.0};
 constexpr ChartColour kAxis = {0.3, 0.3, 0.3, 1.0};
-constexpr ChartColour kText = {0.1, 0.1, 0.1, 1.0};
 constexpr double kBarShare = 0.8;  // of a category's width
 
 class PanelDrawing {

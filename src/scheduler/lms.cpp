@@ -12,7 +12,7 @@ namespace dorabooth {
 
 namespace {
 
-constexpr size_t kOrder = 4;
+constexpr size_t kMultistepOrder = 4;
 
 // Lagrange polynomials over up to four points have degree 3: two Gauss points are exact.
 double lagrange_integral(const std::vector<double>& points, size_t which, double from, double to) {
@@ -46,7 +46,7 @@ class Lms : public SigmaSpaceScheduler {
                      NoiseSource&) override {
     const float sigma = sigmas_[index];
     derivatives_.push_front((sample - predicted_x0(model_output, sample, sigma)) / sigma);
-    if (derivatives_.size() > kOrder) derivatives_.pop_back();
+    if (derivatives_.size() > kMultistepOrder) derivatives_.pop_back();
 
     std::vector<double> points;
     for (size_t k = 0; k < derivatives_.size(); ++k) points.push_back(sigmas_[index - k]);

@@ -16,8 +16,6 @@ using nlohmann::json;
 
 namespace {
 
-constexpr const char* kSpaceMark = "\xE2\x96\x81";  // U+2581, SentencePiece's visible space
-
 void check(const sentencepiece::util::Status& status, const fs::path& path) {
   if (!status.ok()) fail(path.string(), ": ", status.message());
 }

@@ -11,6 +11,8 @@
 
 namespace dorabooth {
 
+inline constexpr const char* kSpaceMark = "\xE2\x96\x81";  // U+2581, SentencePiece's visible space
+
 class SentencePieceTokenizer final : public Tokenizer {
  public:
   explicit SentencePieceTokenizer(const std::filesystem::path& folder);

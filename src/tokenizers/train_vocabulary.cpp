@@ -18,8 +18,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr const char* kSpaceMark = "\xE2\x96\x81";  // U+2581, SentencePiece's visible space
-constexpr char32_t kUnknownMark = U'\u2585';        // sentences with it are passed over
+constexpr char32_t kUnknownMark = U'\u2585';  // sentences with it are passed over
 constexpr int64_t kSpecials = 4;
 
 class CaptionIterator final : public sentencepiece::SentenceIterator {

@@ -12,7 +12,7 @@
 #include "tests/adapter/base_layers.h"
 #include "tests/support/fixtures.h"
 
-namespace dorabooth::testing {
+namespace dorabooth::testing::adapter_contents_test {
 namespace {
 
 using Tensors = std::map<std::string, at::Tensor>;
@@ -261,4 +261,4 @@ TEST_F(AdapterContentsTest, WhatIsWrittenInKohyasNamesComesBackTheSame) {
 }
 
 }  // namespace
-}  // namespace dorabooth::testing
+}  // namespace dorabooth::testing::adapter_contents_test

@@ -16,7 +16,7 @@
 #include "tests/support/fixtures.h"
 #include "tests/support/golden_tensors.h"
 
-namespace dorabooth::testing {
+namespace dorabooth::testing::adapter_file_golden_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -262,4 +262,4 @@ TEST(AdapterFileGolden, TheSameAdapterGivesTheSameBytes) {
 }
 
 }  // namespace
-}  // namespace dorabooth::testing
+}  // namespace dorabooth::testing::adapter_file_golden_test

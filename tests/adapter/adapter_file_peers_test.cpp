@@ -15,7 +15,7 @@
 #include "tests/adapter/base_layers.h"
 #include "tests/support/fixtures.h"
 
-namespace dorabooth::testing {
+namespace dorabooth::testing::adapter_file_peers_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -99,4 +99,4 @@ TEST(AdapterFilePeers, RsLoraLoadsInDiffusersWithItsScale) {
 }
 
 }  // namespace
-}  // namespace dorabooth::testing
+}  // namespace dorabooth::testing::adapter_file_peers_test

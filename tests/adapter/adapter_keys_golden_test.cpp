@@ -9,7 +9,7 @@
 #include "src/adapter/sgm_names.h"
 #include "tests/support/fixtures.h"
 
-namespace dorabooth::testing {
+namespace dorabooth::testing::adapter_keys_golden_test {
 namespace {
 
 struct Row {
@@ -75,4 +75,4 @@ TEST(AdapterKeysGolden, EverySdxlMatrixIsFoundUnderItsFlattenedNames) {
 }
 
 }  // namespace
-}  // namespace dorabooth::testing
+}  // namespace dorabooth::testing::adapter_keys_golden_test

@@ -5,7 +5,7 @@
 
 #include "tests/support/fixtures.h"
 
-namespace dorabooth::testing {
+namespace dorabooth::testing::adapter_keys_test {
 namespace {
 
 const std::string kUnetQ = "unet.mid_block.attentions.0.transformer_blocks.1.attn1.to_q";
@@ -188,4 +188,4 @@ TEST(AdapterKeys, AHugeKeyIsRefusedWithoutBeingCompared) {
 }
 
 }  // namespace
-}  // namespace dorabooth::testing
+}  // namespace dorabooth::testing::adapter_keys_test

@@ -11,7 +11,7 @@
 #include "src/tensorfile/safetensors.h"
 #include "tests/support/fixtures.h"
 
-namespace dorabooth::testing {
+namespace dorabooth::testing::adapter_metadata_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -186,4 +186,4 @@ TEST_F(AdapterMetadata, ComfyUisMagnitudesAreSaidToBeNoOnesElse) {
 }
 
 }  // namespace
-}  // namespace dorabooth::testing
+}  // namespace dorabooth::testing::adapter_metadata_test

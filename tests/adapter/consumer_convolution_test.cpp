@@ -9,7 +9,7 @@
 #include "src/adapter/consumer.h"
 #include "src/base/error.h"
 
-namespace dorabooth {
+namespace dorabooth::consumer_convolution_test {
 namespace {
 
 using Role = AdapterRole;
@@ -281,4 +281,4 @@ TEST(ConsumerConvolution, AFileIsRefusedByDiffusersForOneKeyWithoutItsWord) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::consumer_convolution_test

@@ -12,7 +12,7 @@
 #include "src/base/error.h"
 #include "tests/support/fixtures.h"
 
-namespace dorabooth {
+namespace dorabooth::consumer_test {
 namespace {
 
 using Matrix = std::vector<std::vector<double>>;
@@ -261,4 +261,4 @@ TEST(ConsumerLayouts, BarePathsAreComfyUisAlone) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::consumer_test

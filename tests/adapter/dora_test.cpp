@@ -5,7 +5,7 @@
 #include "src/adapter/low_rank.h"
 #include "src/device/adapter_core_choice.h"
 
-namespace dorabooth {
+namespace dorabooth::dora_test {
 namespace {
 
 struct Layer {
@@ -248,4 +248,4 @@ TEST(AdapterSpec, UnknownFieldNamesTheNearest) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::dora_test

@@ -6,7 +6,7 @@
 #include "src/adapter/set.h"
 #include "src/device/adapter_core_choice.h"
 
-namespace dorabooth {
+namespace dorabooth::extreme_numbers_test {
 namespace {
 
 std::vector<AdapterSpec> specs() {
@@ -94,4 +94,4 @@ TEST(AdapterOnExtremeNumbers, StaysFinite) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::extreme_numbers_test

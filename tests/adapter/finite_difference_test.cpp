@@ -8,7 +8,7 @@
 #include "src/adapter/low_rank.h"
 #include "src/device/adapter_core_choice.h"
 
-namespace dorabooth {
+namespace dorabooth::finite_difference_test {
 namespace {
 
 constexpr int64_t kOut = 9;
@@ -159,4 +159,4 @@ TEST(AdapterGradients, EqualCentralDifferencesOfTheFormulas) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::finite_difference_test

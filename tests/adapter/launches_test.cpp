@@ -19,7 +19,7 @@
 #include "src/nn/checkpointing.h"
 #include "tests/support/fixtures.h"
 
-namespace dorabooth {
+namespace dorabooth::launches_test {
 namespace {
 
 constexpr int64_t kIn = 24;
@@ -220,4 +220,4 @@ TEST(Launches, TheNormIsTakenOncePerParameterChange) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::launches_test

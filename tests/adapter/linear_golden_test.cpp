@@ -12,7 +12,7 @@
 #include "tests/support/fixtures.h"
 #include "tests/support/golden_tensors.h"
 
-namespace dorabooth {
+namespace dorabooth::linear_golden_test {
 namespace {
 
 using testing::expect_close;
@@ -181,4 +181,4 @@ TEST(LinearAdapterGolden, ABf16BaseStaysWithinItsRounding) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::linear_golden_test

@@ -5,7 +5,7 @@
 
 #include "tests/support/fixtures.h"
 
-namespace dorabooth::testing {
+namespace dorabooth::testing::lora_config_test {
 namespace {
 
 LoraConfig config_of(const std::string& fields) {
@@ -70,4 +70,4 @@ TEST(LoraConfig, MetadataIsSplitByComponent) {
 }
 
 }  // namespace
-}  // namespace dorabooth::testing
+}  // namespace dorabooth::testing::lora_config_test

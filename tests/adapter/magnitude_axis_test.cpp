@@ -5,7 +5,7 @@
 
 #include "tests/support/fixtures.h"
 
-namespace dorabooth::testing {
+namespace dorabooth::testing::magnitude_axis_test {
 namespace {
 
 constexpr int64_t kOut = 6;
@@ -79,4 +79,4 @@ TEST(MagnitudeAxis, UndecidedDoraScalesFollowTheHeaderOrAreRefused) {
 }
 
 }  // namespace
-}  // namespace dorabooth::testing
+}  // namespace dorabooth::testing::magnitude_axis_test

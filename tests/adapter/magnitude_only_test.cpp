@@ -6,7 +6,7 @@
 #include "tests/adapter/base_layers.h"
 #include "tests/support/fixtures.h"
 
-namespace dorabooth::testing {
+namespace dorabooth::testing::magnitude_only_test {
 namespace {
 
 const std::string kBlock = "unet.mid_block.attentions.0.transformer_blocks.0.";
@@ -109,4 +109,4 @@ TEST_F(MagnitudeOnly, AMagnitudeWithoutAAndBIsReadAsOne) {
 }
 
 }  // namespace
-}  // namespace dorabooth::testing
+}  // namespace dorabooth::testing::magnitude_only_test

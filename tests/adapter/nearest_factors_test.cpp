@@ -4,7 +4,7 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
-namespace dorabooth {
+namespace dorabooth::nearest_factors_test {
 namespace {
 
 TEST(NearestFactors, ResidualIsThatOfTheTruncatedDecomposition) {
@@ -44,4 +44,4 @@ TEST(NearestFactors, NothingIsNothing) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::nearest_factors_test

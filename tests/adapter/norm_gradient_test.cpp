@@ -11,7 +11,7 @@
 #include "src/device/adapter_core_choice.h"
 #include "src/quant/nf4.h"
 
-namespace dorabooth {
+namespace dorabooth::norm_gradient_test {
 namespace {
 
 constexpr int64_t kOut = 600;  // three blocks of rows
@@ -102,4 +102,4 @@ TEST(NormGradient, NeverTakesTheWholeWeightInFp32) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::norm_gradient_test

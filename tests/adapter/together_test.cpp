@@ -13,7 +13,7 @@
 #include "src/nn/linear.h"
 #include "tests/support/golden_tensors.h"
 
-namespace dorabooth {
+namespace dorabooth::together_test {
 namespace {
 
 using testing::expect_close_to_largest;
@@ -141,4 +141,4 @@ TEST(Together, AnAdapterWithDropoutKeepsItsLayerToItself) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::together_test

@@ -13,7 +13,7 @@
 #include "tests/adapter/base_layers.h"
 #include "tests/support/fixtures.h"
 
-namespace dorabooth::testing {
+namespace dorabooth::testing::vera_peers_test {
 namespace {
 
 constexpr int kPackageMissing = 77;
@@ -66,4 +66,4 @@ TEST(VeraPeers, LoadsInPeftWithItsOutputs) {
 }
 
 }  // namespace
-}  // namespace dorabooth::testing
+}  // namespace dorabooth::testing::vera_peers_test

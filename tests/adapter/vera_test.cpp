@@ -10,7 +10,7 @@
 #include "tests/adapter/base_layers.h"
 #include "tests/support/fixtures.h"
 
-namespace dorabooth::testing {
+namespace dorabooth::testing::vera_test {
 namespace {
 
 class Vera : public ::testing::Test {
@@ -163,4 +163,4 @@ TEST(VeraSpec, TakesPeftsDefaultsAndRefusesWhatHasNoMeaning) {
 }
 
 }  // namespace
-}  // namespace dorabooth::testing
+}  // namespace dorabooth::testing::vera_test

@@ -7,10 +7,10 @@
 
 #include "src/adapter/weight_change.h"
 #include "src/base/error.h"
-#include "tests/support/golden_tensors.h"
 #include "tests/support/fixtures.h"
+#include "tests/support/golden_tensors.h"
 
-namespace dorabooth {
+namespace dorabooth::weight_change_golden_test {
 namespace {
 
 using testing::fixture_json;
@@ -52,4 +52,4 @@ TEST(WeightChangeGolden, EqualsTheReference) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::weight_change_golden_test

@@ -8,7 +8,7 @@
 
 #include "src/base/error.h"
 
-namespace dorabooth {
+namespace dorabooth::weight_change_test {
 namespace {
 
 TEST(WeightChange, AScaledWeightKeepsItsDirection) {
@@ -58,4 +58,4 @@ TEST(WeightChange, ATrendIsALine) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::weight_change_test

@@ -8,7 +8,7 @@
 #include "src/base/error.h"
 #include "tests/support/fixtures.h"
 
-namespace dorabooth::testing {
+namespace dorabooth::testing::weight_patch_test {
 namespace {
 
 using Role = AdapterRole;
@@ -286,4 +286,4 @@ TEST_F(WeightPatchTest, FactorsThatMakeNoSuchWeightAreNamed) {
 }
 
 }  // namespace
-}  // namespace dorabooth::testing
+}  // namespace dorabooth::testing::weight_patch_test

@@ -7,7 +7,7 @@
 #include "src/base/hash.h"
 #include "tests/support/fixtures.h"
 
-namespace dorabooth {
+namespace dorabooth::atomic_file_test {
 namespace {
 
 using testing::message_of;
@@ -54,4 +54,4 @@ TEST(Error, NearestNameIsWithinAThirdOfTheWord) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::atomic_file_test

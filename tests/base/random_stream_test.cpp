@@ -8,7 +8,7 @@
 
 #include "kernels/philox.h"
 
-namespace dorabooth {
+namespace dorabooth::random_stream_test {
 namespace {
 
 // Known answers of the Random123 distribution's kat_vectors for philox4x32-10.
@@ -78,4 +78,4 @@ TEST(RandomStream, PermutationsHoldEveryIndexOnce) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::random_stream_test

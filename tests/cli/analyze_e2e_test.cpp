@@ -7,7 +7,7 @@
 #include "src/imagefile/image_file.h"
 #include "tests/cli/program.h"
 
-namespace dorabooth::testing {
+namespace dorabooth::testing::analyze_e2e_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -63,4 +63,4 @@ TEST(AnalyzeProgram, RefusesAPlotOfAnUnknownKindBeforeTheWork) {
 }
 
 }  // namespace
-}  // namespace dorabooth::testing
+}  // namespace dorabooth::testing::analyze_e2e_test

@@ -14,7 +14,7 @@
 #include "src/base/error.h"
 #include "tests/support/fixtures.h"
 
-namespace dorabooth {
+namespace dorabooth::arguments_test {
 namespace {
 
 using testing::message_of;
@@ -203,4 +203,4 @@ TEST(ForeignFlags, NoneIsAlsoOneOfOurs) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::arguments_test

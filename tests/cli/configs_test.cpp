@@ -28,7 +28,7 @@
 #include "tests/support/fixtures.h"
 #include "ui/cli/preset_readme.h"
 
-namespace dorabooth {
+namespace dorabooth::configs_test {
 namespace {
 
 using testing::source_dir;
@@ -168,4 +168,4 @@ TEST(Configs, DefaultsAreWithinTheirOwnBoundsAndChoices) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::configs_test

@@ -10,7 +10,7 @@
 #include "src/report/metrics_file.h"
 #include "tests/cli/program.h"
 
-namespace dorabooth::testing {
+namespace dorabooth::testing::dry_run_e2e_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -128,4 +128,4 @@ TEST_F(DryRun, OfAMergeWritesNothing) {
 }
 
 }  // namespace
-}  // namespace dorabooth::testing
+}  // namespace dorabooth::testing::dry_run_e2e_test

@@ -12,7 +12,7 @@
 
 #include "tests/cli/program.h"
 
-namespace dorabooth::testing {
+namespace dorabooth::testing::full_disk_e2e_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -149,4 +149,4 @@ TEST(FullDisk, ADiskThatFillsDuringTrainingLosesNoCheckpoint) {
 }
 
 }  // namespace
-}  // namespace dorabooth::testing
+}  // namespace dorabooth::testing::full_disk_e2e_test

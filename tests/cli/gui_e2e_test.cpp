@@ -3,7 +3,7 @@
 
 #include "tests/cli/program.h"
 
-namespace dorabooth::testing {
+namespace dorabooth::testing::gui_e2e_test {
 namespace {
 
 Outcome run_without_display(const std::vector<std::string>& arguments,
@@ -35,4 +35,4 @@ TEST(Gui, HandsItsFlagsOn) {
 }
 
 }  // namespace
-}  // namespace dorabooth::testing
+}  // namespace dorabooth::testing::gui_e2e_test

@@ -6,7 +6,7 @@
 
 #include "tests/cli/program.h"
 
-namespace dorabooth::testing {
+namespace dorabooth::testing::inspect_e2e_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -71,4 +71,4 @@ TEST(InspectCommand, ExitsWithTwoForBadUsageAndItsHelpSaysSo) {
 }
 
 }  // namespace
-}  // namespace dorabooth::testing
+}  // namespace dorabooth::testing::inspect_e2e_test

@@ -5,7 +5,7 @@
 
 #include "tests/cli/program.h"
 
-namespace dorabooth::testing {
+namespace dorabooth::testing::mark_e2e_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -60,4 +60,4 @@ TEST_F(MarkProgram, MarkedPicturesCarryTheMarkAndTheBasesPicturesDoNot) {
 }
 
 }  // namespace
-}  // namespace dorabooth::testing
+}  // namespace dorabooth::testing::mark_e2e_test

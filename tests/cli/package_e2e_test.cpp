@@ -5,7 +5,7 @@
 
 #include "tests/cli/program.h"
 
-namespace dorabooth::testing {
+namespace dorabooth::testing::package_e2e_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -77,4 +77,4 @@ TEST(Package, EveryLibraryComesFromTheFolderOrFromGlibcAndTheCppRuntime) {
 }
 
 }  // namespace
-}  // namespace dorabooth::testing
+}  // namespace dorabooth::testing::package_e2e_test

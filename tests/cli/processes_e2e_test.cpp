@@ -14,7 +14,7 @@
 #include "tests/cli/program.h"
 #include "tests/support/free_port.h"
 
-namespace dorabooth::testing {
+namespace dorabooth::testing::processes_e2e_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -346,4 +346,4 @@ TEST_F(Processes, NobodyElseThereIsOneSentence) {
 }
 
 }  // namespace
-}  // namespace dorabooth::testing
+}  // namespace dorabooth::testing::processes_e2e_test

@@ -8,7 +8,7 @@
 #include "tests/cli/program.h"
 #include "tests/support/free_port.h"
 
-namespace dorabooth::testing {
+namespace dorabooth::testing::processes_peers_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -54,4 +54,4 @@ TEST(Torchrun, StartsATrainingOfTwoProcesses) {
 }
 
 }  // namespace
-}  // namespace dorabooth::testing
+}  // namespace dorabooth::testing::processes_peers_test

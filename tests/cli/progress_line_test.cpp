@@ -5,7 +5,7 @@
 
 #include <sstream>
 
-namespace dorabooth {
+namespace dorabooth::progress_line_test {
 namespace {
 
 StepEvent step_of(int64_t step) {
@@ -112,4 +112,4 @@ TEST(ProgressLine, IsNeverWiderThanTheTerminal) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::progress_line_test

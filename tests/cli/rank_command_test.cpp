@@ -10,7 +10,7 @@
 #include "tests/support/fixtures.h"
 #include "ui/cli/commands.h"
 
-namespace dorabooth {
+namespace dorabooth::rank_command_test {
 namespace {
 
 class RankCommand : public ::testing::Test {
@@ -70,4 +70,4 @@ TEST_F(RankCommand, JsonHasTheSameNumbers) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::rank_command_test

@@ -15,7 +15,7 @@
 #include "ui/cli/arguments.h"
 #include "ui/cli/foreign_flags.h"
 
-namespace dorabooth {
+namespace dorabooth::script_flags_test {
 namespace {
 
 using nlohmann::json;
@@ -244,4 +244,4 @@ TEST(ScriptFlags, TruthIsReadInTheScriptsSpelling) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::script_flags_test

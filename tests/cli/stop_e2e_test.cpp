@@ -5,7 +5,7 @@
 
 #include "tests/cli/program.h"
 
-namespace dorabooth::testing {
+namespace dorabooth::testing::stop_e2e_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -79,4 +79,4 @@ TEST(Stop, KillingLeavesTheLastCheckpointWhole) {
 }
 
 }  // namespace
-}  // namespace dorabooth::testing
+}  // namespace dorabooth::testing::stop_e2e_test

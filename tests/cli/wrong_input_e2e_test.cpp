@@ -7,7 +7,7 @@
 
 #include "tests/cli/program.h"
 
-namespace dorabooth::testing {
+namespace dorabooth::testing::wrong_input_e2e_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -157,4 +157,4 @@ TEST(Program, AcceptsTheScriptsFlagsWithANoteOrRefusesThem) {
 }
 
 }  // namespace
-}  // namespace dorabooth::testing
+}  // namespace dorabooth::testing::wrong_input_e2e_test

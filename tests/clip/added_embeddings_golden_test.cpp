@@ -9,7 +9,7 @@
 #include "tests/nn/golden_model.h"
 #include "tests/support/fixtures.h"
 
-namespace dorabooth {
+namespace dorabooth::added_embeddings_golden_test {
 namespace {
 
 using testing::fixture_json;
@@ -34,4 +34,4 @@ TEST(AddedEmbeddingsGolden, TheEndOfTheTextIsPooledUnderTheOldConfig) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::added_embeddings_golden_test

@@ -10,7 +10,7 @@
 #include "tests/nn/meta_kernels.h"
 #include "tests/support/fixtures.h"
 
-namespace dorabooth {
+namespace dorabooth::clip_golden_test {
 namespace {
 
 using testing::AttachedAdapters;
@@ -167,4 +167,4 @@ TEST(ClipGolden, RunsOnTheMetaDeviceInEveryDtype) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::clip_golden_test

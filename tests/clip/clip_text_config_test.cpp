@@ -9,7 +9,7 @@
 #include "src/clip/clip_text_model.h"
 #include "tests/support/fixtures.h"
 
-namespace dorabooth {
+namespace dorabooth::clip_text_config_test {
 namespace {
 
 using nlohmann::json;
@@ -66,4 +66,4 @@ TEST(ClipTextModel, TooLongPromptsAndForeignIdsAreRefused) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::clip_text_config_test

@@ -8,7 +8,7 @@
 #include "src/base/error.h"
 #include "tests/support/fixtures.h"
 
-namespace dorabooth {
+namespace dorabooth::field_list_test {
 namespace {
 
 using nlohmann::json;
@@ -143,4 +143,4 @@ TEST(FieldList, ComponentConfigsRefuseWhatIsNotComputed) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::field_list_test

@@ -9,7 +9,7 @@
 
 #include "tests/datasets/example_sets.h"
 
-namespace dorabooth::testing {
+namespace dorabooth::testing::batch_source_test {
 namespace {
 
 constexpr PictureSize kWide{32, 16};
@@ -170,4 +170,4 @@ TEST(BatchSource, LatentsAreScaled) {
 }
 
 }  // namespace
-}  // namespace dorabooth::testing
+}  // namespace dorabooth::testing::batch_source_test

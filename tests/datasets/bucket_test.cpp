@@ -8,7 +8,7 @@
 #include "datasets/example_plan.h"
 #include "src/base/error.h"
 
-namespace dorabooth {
+namespace dorabooth::bucket_test {
 namespace {
 
 BucketRule rule_of(int resolution, int smallest, int largest) {
@@ -99,4 +99,4 @@ TEST(ExamplePlan, ADrawnRectanglesProportionsChooseTheBucket) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::bucket_test

@@ -11,7 +11,7 @@
 #include "datasets/batch_source.h"
 #include "tests/datasets/example_sets.h"
 
-namespace dorabooth {
+namespace dorabooth::caption_draws_test {
 namespace {
 
 std::string draw(const CaptionOptions& options, const std::string& caption, int64_t step) {
@@ -88,4 +88,4 @@ TEST(BatchSource, ClassCaptionsStayAndTheEmptyOneIsListed) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::caption_draws_test

@@ -7,7 +7,7 @@
 #include "src/imagefile/image_file.h"
 #include "tests/support/fixtures.h"
 
-namespace dorabooth {
+namespace dorabooth::caption_edit_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -98,4 +98,4 @@ TEST_F(CaptionEdit, APictureThatTheTableDoesNotNameGetsASidecar) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::caption_edit_test

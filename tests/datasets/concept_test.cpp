@@ -8,7 +8,7 @@
 #include "src/imagefile/image_file.h"
 #include "tests/support/fixtures.h"
 
-namespace dorabooth {
+namespace dorabooth::concept_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -147,4 +147,4 @@ TEST(Opacity, IsReadBesideTheCompositedColours) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::concept_test

@@ -8,7 +8,7 @@
 #include "src/base/atomic_file.h"
 #include "tests/support/fixtures.h"
 
-namespace dorabooth {
+namespace dorabooth::crop_rectangle_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -187,4 +187,4 @@ TEST(UsedPart, OfACentreCropIsCountedInThePicture) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::crop_rectangle_test

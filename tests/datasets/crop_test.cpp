@@ -7,7 +7,7 @@
 
 #include "tests/support/fixtures.h"
 
-namespace dorabooth {
+namespace dorabooth::crop_test {
 namespace {
 
 using testing::message_of;
@@ -157,4 +157,4 @@ TEST(PictureKey, DiffersWithEverythingThatChangesThePixels) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::crop_test

@@ -8,7 +8,7 @@
 
 #include "tests/support/fixtures.h"
 
-namespace dorabooth {
+namespace dorabooth::drawn_shapes_test {
 namespace {
 
 TEST(DrawnShapes, SeedAndIndexDecideThePicture) {
@@ -59,4 +59,4 @@ TEST(DrawnShapes, SidesOutsideTheLimitsAreRefused) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::drawn_shapes_test

@@ -12,7 +12,7 @@
 #include "src/base/error.h"
 #include "tests/support/fixtures.h"
 
-namespace dorabooth {
+namespace dorabooth::drawn_styles_test {
 namespace {
 
 using testing::message_of;
@@ -296,4 +296,4 @@ TEST(DrawnStyles, APictureWithoutAnIconIsRefused) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::drawn_styles_test

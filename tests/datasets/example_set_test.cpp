@@ -12,7 +12,7 @@
 #include "src/model/initial_weights.h"
 #include "tests/support/fixtures.h"
 
-namespace dorabooth {
+namespace dorabooth::example_set_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -94,4 +94,4 @@ TEST_F(EncodeExamples, APictureThatCannotBeReadIsNamed) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::example_set_test

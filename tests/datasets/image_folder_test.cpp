@@ -7,7 +7,7 @@
 #include "src/imagefile/image_file.h"
 #include "tests/support/fixtures.h"
 
-namespace dorabooth {
+namespace dorabooth::image_folder_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -237,4 +237,4 @@ TEST(SamplePictures, AreReadableAndDisjoint) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::image_folder_test

@@ -11,7 +11,7 @@
 #include "src/base/error.h"
 #include "tests/support/fixtures.h"
 
-namespace dorabooth::testing {
+namespace dorabooth::testing::mark_template_test {
 namespace {
 
 Image noise(int width, int height, unsigned seed, int from = 0, int to = 255) {
@@ -212,4 +212,4 @@ TEST(MarkTemplate, RefusesWhatIsNoTemplate) {
 }
 
 }  // namespace
-}  // namespace dorabooth::testing
+}  // namespace dorabooth::testing::mark_template_test

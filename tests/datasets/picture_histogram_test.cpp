@@ -10,7 +10,7 @@
 #include "src/imagefile/image_file.h"
 #include "tests/support/fixtures.h"
 
-namespace dorabooth {
+namespace dorabooth::picture_histogram_test {
 namespace {
 
 using testing::message_of;
@@ -155,4 +155,4 @@ TEST(PictureHistogram, APictureWithoutPixelsIsRefused) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::picture_histogram_test

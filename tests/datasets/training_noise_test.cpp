@@ -11,7 +11,7 @@
 #include "src/base/error.h"
 #include "tests/datasets/example_sets.h"
 
-namespace dorabooth {
+namespace dorabooth::training_noise_test {
 namespace {
 
 at::Tensor plain_noise(int64_t step, at::IntArrayRef sizes) {
@@ -142,4 +142,4 @@ TEST(BatchSource, TheInputsNoiseIsApartOnlyWhereItDiffers) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::training_noise_test

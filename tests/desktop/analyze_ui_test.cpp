@@ -8,7 +8,7 @@
 
 #include "tests/desktop/desk_harness.h"
 
-namespace dorabooth {
+namespace dorabooth::analyze_ui_test {
 namespace {
 
 using testing::DeskHarness;
@@ -176,4 +176,4 @@ TEST(AnalyzeView, IsStartedAndStoppedByKey) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::analyze_ui_test

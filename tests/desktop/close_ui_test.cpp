@@ -8,7 +8,7 @@
 #include "tests/support/fixtures.h"
 #include "ui/desktop/desk.h"
 
-namespace dorabooth {
+namespace dorabooth::close_ui_test {
 namespace {
 
 using testing::comparing_state;
@@ -157,4 +157,4 @@ TEST(Close, TheRunIsStoppedBeforeTheProgramCloses) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::close_ui_test

@@ -7,7 +7,7 @@
 #include "pipelines/train.h"
 #include "ui/desktop/curves.h"
 
-namespace dorabooth {
+namespace dorabooth::command_line_ui_test {
 namespace {
 
 std::string text_of(const TrainConfig& config) {
@@ -62,4 +62,4 @@ TEST(Curves, ThinningKeepsTheLastPoint) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::command_line_ui_test

@@ -9,7 +9,7 @@
 #include "tests/support/fixtures.h"
 #include "ui/desktop/desk.h"
 
-namespace dorabooth {
+namespace dorabooth::compare_desk_ui_test {
 namespace {
 
 using testing::comparing_state;
@@ -113,4 +113,4 @@ TEST(CompareDesk, PicturesAreReadCopiedAndExported) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::compare_desk_ui_test

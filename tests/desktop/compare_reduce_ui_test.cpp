@@ -4,7 +4,7 @@
 
 #include "tests/desktop/compare_state.h"
 
-namespace dorabooth {
+namespace dorabooth::compare_reduce_ui_test {
 namespace {
 
 using testing::comparing_state;
@@ -284,4 +284,4 @@ TEST(CompareReduce, ExportHasTheDrawnCells) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::compare_reduce_ui_test

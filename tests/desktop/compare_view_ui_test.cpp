@@ -6,7 +6,7 @@
 #include "tests/desktop/compare_state.h"
 #include "ui/desktop/theme.h"
 
-namespace dorabooth {
+namespace dorabooth::compare_view_ui_test {
 namespace {
 
 using testing::comparing_state;
@@ -246,4 +246,4 @@ TEST(CompareView, AFavouriteIsOpenedAndForgotten) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::compare_view_ui_test

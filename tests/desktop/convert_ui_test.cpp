@@ -9,7 +9,7 @@
 #include "ui/desktop/desk.h"
 #include "ui/desktop/views/export.h"
 
-namespace dorabooth {
+namespace dorabooth::convert_ui_test {
 namespace {
 
 using testing::DeskHarness;
@@ -185,4 +185,4 @@ TEST(ConvertView, TheJobBringsTheReport) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::convert_ui_test

@@ -4,7 +4,7 @@
 #include "tests/desktop/dataset_state.h"
 #include "ui/desktop/crop_drag.h"
 
-namespace dorabooth {
+namespace dorabooth::dataset_reduce_ui_test {
 namespace {
 
 using testing::dataset_state;
@@ -161,4 +161,4 @@ TEST(CropDrag, AResizedCropKeepsItsProportionsAndTheOtherCorner) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::dataset_reduce_ui_test

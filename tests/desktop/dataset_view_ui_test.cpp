@@ -6,7 +6,7 @@
 
 #include "tests/desktop/dataset_state.h"
 
-namespace dorabooth {
+namespace dorabooth::dataset_view_ui_test {
 namespace {
 
 using testing::dataset_state;
@@ -227,4 +227,4 @@ TEST(DatasetView, ClassPicturesAreShown) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::dataset_view_ui_test

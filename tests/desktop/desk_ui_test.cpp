@@ -10,7 +10,7 @@
 #include "tests/desktop/desk_harness.h"
 #include "tests/support/fixtures.h"
 
-namespace dorabooth {
+namespace dorabooth::desk_ui_test {
 namespace {
 
 using testing::state_in;
@@ -200,4 +200,4 @@ TEST(Desk, WithoutASystemDialogThePickerAsks) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::desk_ui_test

@@ -5,7 +5,7 @@
 #include "tests/desktop/desk_harness.h"
 #include "ui/desktop/menu.h"
 
-namespace dorabooth {
+namespace dorabooth::desktop_ui_test {
 namespace {
 
 using testing::DeskHarness;
@@ -110,4 +110,4 @@ TEST(Desktop, TheLayoutIsResetFromTheMenu) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::desktop_ui_test

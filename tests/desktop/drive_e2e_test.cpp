@@ -19,7 +19,7 @@
 #include "tests/desktop/program_drive.h"
 #include "ui/desktop/command_line.h"
 
-namespace dorabooth::testing {
+namespace dorabooth::testing::drive_e2e_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -400,4 +400,4 @@ TEST_F(Drive, FromTheFirstStartToAMergedModel) {
 }
 
 }  // namespace
-}  // namespace dorabooth::testing
+}  // namespace dorabooth::testing::drive_e2e_test

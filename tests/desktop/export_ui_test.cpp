@@ -5,7 +5,7 @@
 
 #include "tests/desktop/desk_harness.h"
 
-namespace dorabooth {
+namespace dorabooth::export_ui_test {
 namespace {
 
 using testing::DeskHarness;
@@ -166,4 +166,4 @@ TEST(ExportView, AStoppedMergeHasNoReceipt) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::export_ui_test

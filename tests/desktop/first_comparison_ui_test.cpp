@@ -4,7 +4,7 @@
 #include "src/base/atomic_file.h"
 #include "tests/desktop/compare_state.h"
 
-namespace dorabooth {
+namespace dorabooth::first_comparison_ui_test {
 namespace {
 
 using testing::DeskHarness;
@@ -60,4 +60,4 @@ TEST(FirstComparison, IsAtMostFiveClicksAwayFromTheFirstStart) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::first_comparison_ui_test

@@ -9,7 +9,7 @@
 #include "ui/desktop/theme.h"
 #include "ui/desktop/widgets/missing_glyphs.h"
 
-namespace dorabooth::testing {
+namespace dorabooth::testing::fonts_e2e_test {
 namespace {
 
 class Fonts : public ::testing::Test {
@@ -58,4 +58,4 @@ TEST_F(Fonts, DrawChineseJapaneseAndKoreanOrSayWhatIsMissing) {
 }
 
 }  // namespace
-}  // namespace dorabooth::testing
+}  // namespace dorabooth::testing::fonts_e2e_test

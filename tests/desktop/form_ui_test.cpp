@@ -5,7 +5,7 @@
 
 #include "tests/desktop/desk_harness.h"
 
-namespace dorabooth {
+namespace dorabooth::form_ui_test {
 namespace {
 
 using testing::DeskHarness;
@@ -155,4 +155,4 @@ TEST(Form, APathIsAskedForWithADialog) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::form_ui_test

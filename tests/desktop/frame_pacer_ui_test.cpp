@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-namespace dorabooth {
+namespace dorabooth::frame_pacer_ui_test {
 namespace {
 
 int draw_all(FramePacer& pacer, double now) {
@@ -53,4 +53,4 @@ TEST(FramePacer, AnIconifiedWindowIsNotDrawn) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::frame_pacer_ui_test

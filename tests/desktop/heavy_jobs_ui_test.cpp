@@ -5,7 +5,7 @@
 
 #include "tests/desktop/compare_state.h"
 
-namespace dorabooth {
+namespace dorabooth::heavy_jobs_ui_test {
 namespace {
 
 using testing::comparing_state;
@@ -113,4 +113,4 @@ TEST(HeavyJobs, EachWindowSaysWhatItWaitsFor) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::heavy_jobs_ui_test

@@ -5,7 +5,7 @@
 
 #include "ui/desktop/picture_math.h"
 
-namespace dorabooth {
+namespace dorabooth::image_view_ui_test {
 namespace {
 
 constexpr ViewArea kArea = {100, 50, 400, 200, 1};
@@ -98,4 +98,4 @@ TEST(PictureMath, AHalfIsTheMeanOfFour) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::image_view_ui_test

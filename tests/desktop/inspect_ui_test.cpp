@@ -11,7 +11,7 @@
 #include "tests/support/fixtures.h"
 #include "ui/desktop/desk.h"
 
-namespace dorabooth {
+namespace dorabooth::inspect_ui_test {
 namespace {
 
 InspectRequest request_of(const std::string& path) {
@@ -142,4 +142,4 @@ TEST(InspectView, AnErrorStandsInFull) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::inspect_ui_test

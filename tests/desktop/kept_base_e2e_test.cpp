@@ -11,7 +11,7 @@
 #include "src/base/atomic_file.h"
 #include "tests/support/fixtures.h"
 
-namespace dorabooth::testing {
+namespace dorabooth::testing::kept_base_e2e_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -86,4 +86,4 @@ TEST_F(KeptBaseTest, AReleaseDoesNotWaitForAComparison) {
 }
 
 }  // namespace
-}  // namespace dorabooth::testing
+}  // namespace dorabooth::testing::kept_base_e2e_test

@@ -5,7 +5,7 @@
 #include <imgui.h>
 #include <imgui_impl_null.h>
 
-namespace dorabooth {
+namespace dorabooth::key_order_ui_test {
 namespace {
 
 TEST(KeyOrder, AFastShortcutIsSeenOnce) {
@@ -41,4 +41,4 @@ TEST(KeyOrder, AFastShortcutIsSeenOnce) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::key_order_ui_test

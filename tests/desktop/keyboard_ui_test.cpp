@@ -6,7 +6,7 @@
 #include "tests/desktop/compare_state.h"
 #include "ui/desktop/menu.h"
 
-namespace dorabooth {
+namespace dorabooth::keyboard_ui_test {
 namespace {
 
 using testing::comparing_state;
@@ -210,4 +210,4 @@ TEST(Keyboard, WhatTheMenuOfTheComparisonOffersIsDone) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::keyboard_ui_test

@@ -5,7 +5,7 @@
 
 #include "tests/desktop/desk_harness.h"
 
-namespace dorabooth {
+namespace dorabooth::log_ui_test {
 namespace {
 
 using testing::DeskHarness;
@@ -90,4 +90,4 @@ TEST(Notices, AreClosedFromTheKeyboard) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::log_ui_test

@@ -11,7 +11,7 @@
 #include "src/base/atomic_file.h"
 #include "tests/cli/program.h"
 
-namespace dorabooth::testing {
+namespace dorabooth::testing::native_file_dialog_ui_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -115,4 +115,4 @@ TEST(NativeFileDialogs, AreNotThereWithoutAProgram) {
 }
 
 }  // namespace
-}  // namespace dorabooth::testing
+}  // namespace dorabooth::testing::native_file_dialog_ui_test

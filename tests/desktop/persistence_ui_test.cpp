@@ -9,7 +9,7 @@
 #include "tests/desktop/desk_harness.h"
 #include "tests/support/fixtures.h"
 
-namespace dorabooth {
+namespace dorabooth::persistence_ui_test {
 namespace {
 
 using testing::state_in;
@@ -114,4 +114,4 @@ TEST(Persistence, RecentFilesHaveTheLastOneFirstAndOnce) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::persistence_ui_test

@@ -8,7 +8,7 @@
 #include "src/base/atomic_file.h"
 #include "tests/desktop/desk_harness.h"
 
-namespace dorabooth {
+namespace dorabooth::reduce_ui_test {
 namespace {
 
 using testing::state_in;
@@ -204,4 +204,4 @@ TEST(Undo, ARefusedEditIsNoStep) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::reduce_ui_test

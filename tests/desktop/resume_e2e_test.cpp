@@ -9,7 +9,7 @@
 #include "tests/desktop/hand.h"
 #include "tests/desktop/program_drive.h"
 
-namespace dorabooth::testing {
+namespace dorabooth::testing::resume_e2e_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -100,4 +100,4 @@ TEST_F(Resume, AKilledRunIsOfferedAndEndsWithTheSameBytes) {
 }
 
 }  // namespace
-}  // namespace dorabooth::testing
+}  // namespace dorabooth::testing::resume_e2e_test

@@ -15,7 +15,7 @@
 #include "tests/desktop/hand.h"
 #include "tests/desktop/program_drive.h"
 
-namespace dorabooth::testing {
+namespace dorabooth::testing::speed_e2e_test {
 namespace {
 
 using Clock = std::chrono::steady_clock;
@@ -196,4 +196,4 @@ TEST_F(Speed, InputIsAnsweredInATenthOfASecondWhileATrainingRuns) {
 }
 
 }  // namespace
-}  // namespace dorabooth::testing
+}  // namespace dorabooth::testing::speed_e2e_test

@@ -5,7 +5,7 @@
 
 #include "tests/desktop/desk_harness.h"
 
-namespace dorabooth {
+namespace dorabooth::start_ui_test {
 namespace {
 
 using testing::DeskHarness;
@@ -64,4 +64,4 @@ TEST(StartView, TheTrainingIsAClickAway) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::start_ui_test

@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-namespace dorabooth {
+namespace dorabooth::texture_store_ui_test {
 namespace {
 
 std::shared_ptr<const Image> picture(int width, int height) {
@@ -74,4 +74,4 @@ TEST(TextureStore, WhatNoViewAsksForIsDeleted) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::texture_store_ui_test

@@ -6,7 +6,7 @@
 #include "src/base/atomic_file.h"
 #include "tests/desktop/desk_harness.h"
 
-namespace dorabooth {
+namespace dorabooth::train_ui_test {
 namespace {
 
 using testing::DeskHarness;
@@ -287,4 +287,4 @@ TEST(TrainView, SettingsRestWhileARunIsOn) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::train_ui_test

@@ -14,7 +14,7 @@
 #include "tests/cli/program.h"
 #include "tests/desktop/program_drive.h"
 
-namespace dorabooth::testing {
+namespace dorabooth::testing::window_e2e_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -170,4 +170,4 @@ TEST_F(WindowDrive, ThemesAndScripts) {
 }
 
 }  // namespace
-}  // namespace dorabooth::testing
+}  // namespace dorabooth::testing::window_e2e_test

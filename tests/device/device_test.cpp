@@ -14,7 +14,7 @@
 #include "src/device/parallel_for.h"
 #include "tests/support/fixtures.h"
 
-namespace dorabooth {
+namespace dorabooth::device_test {
 namespace {
 
 using testing::message_of;
@@ -88,4 +88,4 @@ TEST(TorchParallelFor, CoversTheRangeOnce) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::device_test

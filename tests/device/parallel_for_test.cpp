@@ -11,7 +11,7 @@
 #include <thread>
 #include <vector>
 
-namespace dorabooth {
+namespace dorabooth::parallel_for_test {
 namespace {
 
 class ParallelFor : public ::testing::Test {
@@ -68,4 +68,4 @@ TEST_F(ParallelFor, WhatABodyThrowsArrives) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::parallel_for_test

@@ -8,7 +8,7 @@
 #include "src/base/error.h"
 #include "tests/support/fixtures.h"
 
-namespace dorabooth {
+namespace dorabooth::process_environment_test {
 namespace {
 
 using testing::message_of;
@@ -105,4 +105,4 @@ TEST(VisibleGpu, IsTheOneWithTheLocalRankWhereAProcessSeesSeveral) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::process_environment_test

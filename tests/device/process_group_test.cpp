@@ -15,7 +15,7 @@
 #include "tests/support/fixtures.h"
 #include "tests/support/free_port.h"
 
-namespace dorabooth {
+namespace dorabooth::process_group_test {
 namespace {
 
 using testing::message_of;
@@ -142,4 +142,4 @@ TEST(LostProcess, IsFoundOnThisMachineByItsNumber) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::process_group_test

@@ -5,7 +5,7 @@
 #include "tests/imagefile/samples.h"
 #include "tests/support/fixtures.h"
 
-namespace dorabooth {
+namespace dorabooth::bmp_test {
 namespace {
 
 using testing::message_of;
@@ -96,4 +96,4 @@ TEST(Bmp, DamagedHeaderIsAnErrorOrAPictureButNeverACrash) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::bmp_test

@@ -8,7 +8,7 @@
 
 #include "tests/support/fixtures.h"
 
-namespace dorabooth {
+namespace dorabooth::comparison_page_test {
 namespace {
 
 ComparisonPage page_of(const std::string& prompt) {
@@ -82,4 +82,4 @@ TEST(ComparisonPage, WantsACellForEachColumn) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::comparison_page_test

@@ -8,7 +8,7 @@
 #include "src/base/atomic_file.h"
 #include "tests/support/fixtures.h"
 
-namespace dorabooth {
+namespace dorabooth::contact_sheet_test {
 namespace {
 
 using testing::message_of;
@@ -151,4 +151,4 @@ TEST(ContactSheet, RaggedOrEmptySheetIsRefused) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::contact_sheet_test

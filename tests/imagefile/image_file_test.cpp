@@ -8,7 +8,7 @@
 #include "tests/imagefile/samples.h"
 #include "tests/support/fixtures.h"
 
-namespace dorabooth {
+namespace dorabooth::image_file_test {
 namespace {
 
 using testing::message_of;
@@ -91,4 +91,4 @@ TEST(Latin1, EveryCharacterGoesThereAndBack) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::image_file_test

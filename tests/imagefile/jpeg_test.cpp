@@ -9,7 +9,7 @@
 #include "tests/imagefile/samples.h"
 #include "tests/support/fixtures.h"
 
-namespace dorabooth {
+namespace dorabooth::jpeg_test {
 namespace {
 
 using testing::message_of;
@@ -178,4 +178,4 @@ TEST(Jpeg, DamageIsAnErrorOrTheSamePictureTwiceButNeverACrash) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::jpeg_test

@@ -8,7 +8,7 @@
 #include "tests/imagefile/samples.h"
 #include "tests/support/fixtures.h"
 
-namespace dorabooth {
+namespace dorabooth::png_test {
 namespace {
 
 using testing::message_of;
@@ -239,4 +239,4 @@ TEST(Png, DamagedDataIsAnErrorOrAPictureButNeverACrash) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::png_test

@@ -9,7 +9,7 @@
 #include "tests/imagefile/samples.h"
 #include "tests/support/fixtures.h"
 
-namespace dorabooth {
+namespace dorabooth::tiff_test {
 namespace {
 
 using testing::message_of;
@@ -162,4 +162,4 @@ TEST(Tiff, DamageIsAnErrorOrAPictureButNeverACrash) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::tiff_test

@@ -7,7 +7,7 @@
 #include "tests/imagefile/samples.h"
 #include "tests/support/fixtures.h"
 
-namespace dorabooth {
+namespace dorabooth::webp_test {
 namespace {
 
 using testing::message_of;
@@ -96,4 +96,4 @@ TEST(Webp, EveryTruncationIsAnErrorWithTheName) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::webp_test

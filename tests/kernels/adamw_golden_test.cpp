@@ -9,7 +9,7 @@
 #include "tests/kernels/core_harness.h"
 #include "tests/support/fixtures.h"
 
-namespace dorabooth::testing {
+namespace dorabooth::testing::adamw_golden_test {
 namespace {
 
 constexpr double kTolerance = 1e-5;  // fixtures/README.md section 13, optimizers.safetensors
@@ -132,4 +132,4 @@ TEST(AdamWGolden, EveryStepEqualsTorch) {
 }
 
 }  // namespace
-}  // namespace dorabooth::testing
+}  // namespace dorabooth::testing::adamw_golden_test

@@ -11,7 +11,7 @@
 
 #include "tests/support/fixtures.h"
 
-namespace dorabooth::testing {
+namespace dorabooth::testing::compiled_code_kernels_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -132,4 +132,4 @@ INSTANTIATE_TEST_SUITE_P(Files, CompiledKernels,
                                            "merge", "optimizer", "dropout", "nf4"));
 
 }  // namespace
-}  // namespace dorabooth::testing
+}  // namespace dorabooth::testing::compiled_code_kernels_test

@@ -4,7 +4,7 @@
 
 #include "tests/kernels/core_harness.h"
 
-namespace dorabooth::testing {
+namespace dorabooth::testing::compose_kernels_test {
 namespace {
 
 struct Shape {
@@ -247,4 +247,4 @@ TEST(ComposeBackward, FlagsColumnsWhoseDivisorIsTooSmall) {
 }
 
 }  // namespace
-}  // namespace dorabooth::testing
+}  // namespace dorabooth::testing::compose_kernels_test

@@ -13,7 +13,7 @@
 #include "kernels/adapter_core.h"
 #include "tests/support/fixtures.h"
 
-namespace dorabooth::testing {
+namespace dorabooth::testing::cuda_object_kernels_test {
 namespace {
 
 class CudaObject : public ::testing::Test {
@@ -97,4 +97,4 @@ TEST_F(CudaObject, HoldsCodeForEveryArchitectureAndPtx) {
 }
 
 }  // namespace
-}  // namespace dorabooth::testing
+}  // namespace dorabooth::testing::cuda_object_kernels_test

@@ -2,7 +2,7 @@
 #include "src/base/random_stream.h"
 #include "tests/kernels/core_harness.h"
 
-namespace dorabooth::testing {
+namespace dorabooth::testing::dropout_kernels_test {
 namespace {
 
 TEST(DropoutMask, APartOfADrawIsThatPartOfTheWhole) {
@@ -65,4 +65,4 @@ TEST(DropoutMask, IsTheStreamsUniformDrawInEveryType) {
 }
 
 }  // namespace
-}  // namespace dorabooth::testing
+}  // namespace dorabooth::testing::dropout_kernels_test

@@ -6,7 +6,7 @@
 #include <cmath>
 #include <limits>
 
-namespace dorabooth {
+namespace dorabooth::element_test {
 namespace {
 
 // IEEE 754: sign, `exponent_bits` of exponent, the rest mantissa.
@@ -76,4 +76,4 @@ TEST(Element, Float16OverflowsToInfinity) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::element_test

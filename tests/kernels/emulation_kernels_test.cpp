@@ -6,7 +6,7 @@
 #include "kernels/launch.h"
 #include "tests/support/fixtures.h"
 
-namespace dorabooth::testing {
+namespace dorabooth::testing::emulation_kernels_test {
 namespace {
 
 constexpr int kThreads = 128;
@@ -108,4 +108,4 @@ TEST(Emulation, AnExceptionOfOneThreadReachesTheCaller) {
 }
 
 }  // namespace
-}  // namespace dorabooth::testing
+}  // namespace dorabooth::testing::emulation_kernels_test

@@ -4,7 +4,7 @@
 
 #include "tests/kernels/core_harness.h"
 
-namespace dorabooth::testing {
+namespace dorabooth::testing::low_rank_kernels_test {
 namespace {
 
 struct Shape {
@@ -370,4 +370,4 @@ TEST(AdapterBackward, RecomputesColumnsWhoseMagnitudeIsTooSmall) {
 }
 
 }  // namespace
-}  // namespace dorabooth::testing
+}  // namespace dorabooth::testing::low_rank_kernels_test

@@ -4,7 +4,7 @@
 
 #include "tests/kernels/core_harness.h"
 
-namespace dorabooth::testing {
+namespace dorabooth::testing::merge_kernels_test {
 namespace {
 
 struct Merge {
@@ -170,4 +170,4 @@ TEST(MergeRows, AZeroRowOrColumnStaysZero) {
 }
 
 }  // namespace
-}  // namespace dorabooth::testing
+}  // namespace dorabooth::testing::merge_kernels_test

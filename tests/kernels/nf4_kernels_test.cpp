@@ -6,7 +6,7 @@
 #include "kernels/nf4_code.h"
 #include "tests/kernels/core_harness.h"
 
-namespace dorabooth::testing {
+namespace dorabooth::testing::nf4_kernels_test {
 namespace {
 
 struct Quantized {
@@ -135,4 +135,4 @@ TEST(Nf4, NestedMagnitudesTakeTheCodeTheGroupsLargestAndTheOffset) {
 }
 
 }  // namespace
-}  // namespace dorabooth::testing
+}  // namespace dorabooth::testing::nf4_kernels_test

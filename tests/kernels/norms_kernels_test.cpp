@@ -3,7 +3,7 @@
 
 #include "tests/kernels/core_harness.h"
 
-namespace dorabooth::testing {
+namespace dorabooth::testing::norms_kernels_test {
 namespace {
 
 struct Layer {
@@ -244,4 +244,4 @@ TEST(ColumnSquareSums, AddUpOverBlocksOfRows) {
 }
 
 }  // namespace
-}  // namespace dorabooth::testing
+}  // namespace dorabooth::testing::norms_kernels_test

@@ -3,7 +3,7 @@
 
 #include "tests/kernels/core_harness.h"
 
-namespace dorabooth::testing {
+namespace dorabooth::testing::optimizer_kernels_test {
 namespace {
 
 struct AdamWState {
@@ -132,4 +132,4 @@ TEST(Scale, ClipsAsTorchDoesAndLeavesSmallGradientsAlone) {
 }
 
 }  // namespace
-}  // namespace dorabooth::testing
+}  // namespace dorabooth::testing::optimizer_kernels_test

@@ -9,7 +9,7 @@
 #include <limits>
 #include <random>
 
-namespace dorabooth {
+namespace dorabooth::vector_test {
 namespace {
 
 // IEEE 754 binary16: sign, 5 bits of exponent with bias 15, 10 bits of fraction.
@@ -140,4 +140,4 @@ TEST(Vector, ConversionsAmongTheOtherTypesAreTheirWidenedAndNarrowedValues) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::vector_test

@@ -10,7 +10,7 @@
 #include "src/model/prompt_encoding.h"
 #include "tests/support/fixtures.h"
 
-namespace dorabooth {
+namespace dorabooth::bundle_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -74,4 +74,4 @@ TEST(Bundle, ComponentsThatDoNotFitTogetherAreAnError) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::bundle_test

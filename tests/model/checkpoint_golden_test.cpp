@@ -14,7 +14,7 @@
 #include "tests/model/fake_files.h"
 #include "tests/support/fixtures.h"
 
-namespace dorabooth {
+namespace dorabooth::checkpoint_golden_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -219,4 +219,4 @@ TEST(DiffusersFolder, NamesEveryLinearLayerByItsComponent) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::checkpoint_golden_test

@@ -6,7 +6,7 @@
 #include "tests/model/fake_files.h"
 #include "tests/support/fixtures.h"
 
-namespace dorabooth {
+namespace dorabooth::component_files_test {
 namespace {
 
 using testing::message_of;
@@ -84,4 +84,4 @@ TEST_F(ComponentFiles, RefusePickles) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::component_files_test

@@ -10,7 +10,7 @@
 #include "tests/model/fake_files.h"
 #include "tests/support/fixtures.h"
 
-namespace dorabooth {
+namespace dorabooth::embedding_file_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -110,4 +110,4 @@ TEST_F(EmbeddingFileTest, OtherFilesAreRefusedByWhatTheyAre) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::embedding_file_test

@@ -9,7 +9,7 @@
 #include "tests/model/fake_files.h"
 #include "tests/support/fixtures.h"
 
-namespace dorabooth {
+namespace dorabooth::foreign_models_test {
 namespace {
 
 using testing::message_of;
@@ -98,4 +98,4 @@ TEST(ForeignModels, PathsThatAreNoBaseSaySo) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::foreign_models_test

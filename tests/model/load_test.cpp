@@ -12,7 +12,7 @@
 #include "tests/model/fake_files.h"
 #include "tests/support/fixtures.h"
 
-namespace dorabooth {
+namespace dorabooth::load_test {
 namespace {
 
 using testing::message_of;
@@ -208,4 +208,4 @@ TEST_F(LoadWeights, RefusesEntriesThatCannotBeChanged) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::load_test

@@ -10,7 +10,7 @@
 #include "tests/support/fixtures.h"
 #include "tests/support/golden_tensors.h"
 
-namespace dorabooth {
+namespace dorabooth::prompt_encoding_golden_test {
 namespace {
 
 using nlohmann::json;
@@ -191,4 +191,4 @@ TEST(PromptEncoding, TrainsAdaptersOnBothTextEncoders) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::prompt_encoding_golden_test

@@ -10,7 +10,7 @@
 #include "tests/model/fake_files.h"
 #include "tests/support/fixtures.h"
 
-namespace dorabooth {
+namespace dorabooth::single_file_config_test {
 namespace {
 
 using nlohmann::json;
@@ -73,4 +73,4 @@ TEST(SingleFileConfig, UnevenLevelsAreAnError) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::single_file_config_test

@@ -8,7 +8,7 @@
 #include "src/model/single_file_keys.h"
 #include "tests/support/fixtures.h"
 
-namespace dorabooth {
+namespace dorabooth::single_file_keys_golden_test {
 namespace {
 
 using nlohmann::json;
@@ -72,4 +72,4 @@ TEST_F(KeyMap, GivesEveryDiffusersKeyBack) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::single_file_keys_golden_test

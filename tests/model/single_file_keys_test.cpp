@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-namespace dorabooth {
+namespace dorabooth::single_file_keys_test {
 namespace {
 
 // Two levels, the upper with attention; one resnet a down block.
@@ -113,4 +113,4 @@ TEST(SingleFileKeys, RenameOldVaeAttention) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::single_file_keys_test

@@ -9,7 +9,7 @@
 #include "src/model/prompt_encoding.h"
 #include "tests/support/fixtures.h"
 
-namespace dorabooth {
+namespace dorabooth::token_embeddings_test {
 namespace {
 
 using testing::message_of;
@@ -110,4 +110,4 @@ TEST_F(TokenEmbeddingsTest, AnIdBeyondTheRowsIsAnError) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::token_embeddings_test

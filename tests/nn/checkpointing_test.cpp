@@ -6,7 +6,7 @@
 
 #include "tests/nn/golden_model.h"
 
-namespace dorabooth {
+namespace dorabooth::checkpointing_test {
 namespace {
 
 struct Leaf {
@@ -80,4 +80,4 @@ TEST(Checkpointing, TrainableTensorsAreOwnParametersAndAdapters) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::checkpointing_test

@@ -7,7 +7,7 @@
 
 #include "src/nn/attention.h"
 
-namespace dorabooth::nn {
+namespace dorabooth::nn::context_cache_test {
 namespace {
 
 constexpr int64_t kChannels = 8;
@@ -150,4 +150,4 @@ TEST_F(PromptProductsTest, AWeightOrContextThatTrainsIsLeftToItsLayer) {
 }
 
 }  // namespace
-}  // namespace dorabooth::nn
+}  // namespace dorabooth::nn::context_cache_test

@@ -10,7 +10,7 @@
 #include "tests/support/fixtures.h"
 #include "tests/support/golden_tensors.h"
 
-namespace dorabooth::nn {
+namespace dorabooth::nn::conv2d_test {
 namespace {
 
 using testing::expect_close;
@@ -247,4 +247,4 @@ TEST(Conv2d, WrongChannelsAreNamed) {
 }
 
 }  // namespace
-}  // namespace dorabooth::nn
+}  // namespace dorabooth::nn::conv2d_test

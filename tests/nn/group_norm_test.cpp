@@ -7,7 +7,7 @@
 
 #include "src/nn/norm.h"
 
-namespace dorabooth {
+namespace dorabooth::group_norm_test {
 namespace {
 
 double distance(const at::Tensor& a, const at::Tensor& want) {
@@ -138,4 +138,4 @@ TEST(GroupNorm, TrainsItsWeightWhenAsked) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::group_norm_test

@@ -10,7 +10,7 @@
 
 #include "src/nn/attention.h"
 
-namespace dorabooth::nn {
+namespace dorabooth::nn::head_attention_test {
 namespace {
 
 struct Values {
@@ -153,4 +153,4 @@ TEST(HeadAttention, QueriesAloneMayWantAGradient) {
 }
 
 }  // namespace
-}  // namespace dorabooth::nn
+}  // namespace dorabooth::nn::head_attention_test

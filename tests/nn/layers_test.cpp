@@ -18,7 +18,7 @@
 #include "tests/support/fixtures.h"
 #include "tests/support/golden_tensors.h"
 
-namespace dorabooth {
+namespace dorabooth::layers_test {
 namespace {
 
 using testing::expect_close;
@@ -221,4 +221,4 @@ TEST(Transformer2d, ReadsAnyMemoryFormatAlike) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::layers_test

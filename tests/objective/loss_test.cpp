@@ -9,7 +9,7 @@
 #include "src/base/error.h"
 #include "src/objective/target.h"
 
-namespace dorabooth {
+namespace dorabooth::loss_test {
 namespace {
 
 // Betas that make the cumulative alphas 0.8, 0.4, 0.1: snr 4, 2/3, 1/9.
@@ -217,4 +217,4 @@ TEST(TrainingLoss, ABatchOfClassRowsOnlyIsRefused) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::loss_test

@@ -10,7 +10,7 @@
 #include <thread>
 #include <vector>
 
-namespace dorabooth {
+namespace dorabooth::deferred_weight_test {
 namespace {
 
 class Deferred : public ::testing::Test {
@@ -116,4 +116,4 @@ TEST_F(Deferred, ServesSeveralThreads) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::deferred_weight_test

@@ -6,7 +6,7 @@
 
 #include <cmath>
 
-namespace dorabooth {
+namespace dorabooth::dense_product_test {
 namespace {
 
 // |have - want| within one rounding of `want` and what sums of `terms` products lose in fp32.
@@ -70,4 +70,4 @@ TEST(DenseProduct, NothingTimesNothing) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::dense_product_test

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-namespace dorabooth {
+namespace dorabooth::large_pages_test {
 namespace {
 
 TEST(LargePages, TensorsKeepTheirNumbersBesideEachOther) {
@@ -78,4 +78,4 @@ TEST(LargePages, PagesAreLargeWhereTheSystemHasSuch) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::large_pages_test

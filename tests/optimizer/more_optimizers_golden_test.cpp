@@ -10,7 +10,7 @@
 #include "tests/support/fixtures.h"
 #include "tests/support/golden_tensors.h"
 
-namespace dorabooth {
+namespace dorabooth::more_optimizers_golden_test {
 namespace {
 
 using nlohmann::json;
@@ -169,4 +169,4 @@ TEST(MoreOptimizersGolden, EightBitMomentsTakeAQuarter) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::more_optimizers_golden_test

@@ -11,7 +11,7 @@
 #include "tests/support/fixtures.h"
 #include "tests/support/golden_tensors.h"
 
-namespace dorabooth {
+namespace dorabooth::optimizer_golden_test {
 namespace {
 
 using nlohmann::json;
@@ -131,4 +131,4 @@ TEST(LrScheduleGolden, EveryValueIsTheReferences) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::optimizer_golden_test

@@ -11,7 +11,7 @@
 #include "src/optimizer/lr_schedule.h"
 #include "tests/support/fixtures.h"
 
-namespace dorabooth {
+namespace dorabooth::optimizer_test {
 namespace {
 
 using testing::message_of;
@@ -229,4 +229,4 @@ TEST(Optimizer, StepsByTheSumOfSeveralProcessesInOneBuffer) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::optimizer_test

@@ -6,7 +6,7 @@
 #include "src/optimizer/optimizer.h"
 #include "tests/support/fixtures.h"
 
-namespace dorabooth {
+namespace dorabooth::rescale_test {
 namespace {
 
 class Rescale : public ::testing::Test {
@@ -73,4 +73,4 @@ TEST_F(Rescale, ASettledParameterStaysAtItsAverage) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::rescale_test

@@ -5,7 +5,7 @@
 
 #include "src/base/error.h"
 
-namespace dorabooth {
+namespace dorabooth::adapter_argument_test {
 namespace {
 
 TEST(AdapterArgument, SplitsTheStrengthOff) {
@@ -37,4 +37,4 @@ TEST(AdapterArgument, TakesANameInFront) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::adapter_argument_test

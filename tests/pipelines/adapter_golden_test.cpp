@@ -12,7 +12,7 @@
 #include "tests/support/fixtures.h"
 #include "tests/support/golden_tensors.h"
 
-namespace dorabooth {
+namespace dorabooth::adapter_golden_test {
 namespace {
 
 using nlohmann::json;
@@ -163,4 +163,4 @@ INSTANTIATE_TEST_SUITE_P(Kinds, AdapterGolden, ::testing::Values("lora", "dora")
                          [](const auto& instance) { return instance.param; });
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::adapter_golden_test

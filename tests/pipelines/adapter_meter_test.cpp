@@ -6,7 +6,7 @@
 #include "src/base/error.h"
 #include "tests/pipelines/training_runs.h"
 
-namespace dorabooth::testing {
+namespace dorabooth::testing::adapter_meter_test {
 namespace {
 
 at::Tensor squares(const at::Tensor& x) { return at::square(x.to(at::kDouble)).sum(); }
@@ -177,4 +177,4 @@ TEST_F(AdapterMeter, MeasuresTheAverages) {
 }
 
 }  // namespace
-}  // namespace dorabooth::testing
+}  // namespace dorabooth::testing::adapter_meter_test

@@ -7,7 +7,7 @@
 
 #include "src/base/error.h"
 
-namespace dorabooth::testing {
+namespace dorabooth::testing::analysis_chart_test {
 namespace {
 
 const std::string kBlock = "unet.down_blocks.1.attentions.0.transformer_blocks.";
@@ -180,4 +180,4 @@ TEST(AnalysisChart, LayersAreInTheNetworksOrder) {
 }
 
 }  // namespace
-}  // namespace dorabooth::testing
+}  // namespace dorabooth::testing::analysis_chart_test

@@ -8,7 +8,7 @@
 #include "src/base/error.h"
 #include "tests/pipelines/training_runs.h"
 
-namespace dorabooth::testing {
+namespace dorabooth::testing::analyze_test {
 namespace {
 
 TEST_F(TrainingTest, AnalyzeFollowsARunAndAgreesWithItsMergedModel) {
@@ -78,4 +78,4 @@ TEST_F(TrainingTest, AnalyzeSaysWhatIsMissing) {
 }
 
 }  // namespace
-}  // namespace dorabooth::testing
+}  // namespace dorabooth::testing::analyze_test

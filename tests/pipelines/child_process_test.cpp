@@ -5,7 +5,7 @@
 
 #include "src/base/error.h"
 
-namespace dorabooth {
+namespace dorabooth::child_process_test {
 namespace {
 
 TEST(ChildProcess, AnswersLineByLine) {
@@ -31,4 +31,4 @@ TEST(ChildProcess, NamesAProgramThatCannotBeStarted) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::child_process_test

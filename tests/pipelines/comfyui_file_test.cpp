@@ -17,7 +17,7 @@
 #include "tests/pipelines/training_runs.h"
 #include "tests/support/fixtures.h"
 
-namespace dorabooth::testing {
+namespace dorabooth::testing::comfyui_file_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -200,4 +200,4 @@ TEST_F(ComfyUiFile, TheNamesOfItsOwnNodesAreRead) {
 }
 
 }  // namespace
-}  // namespace dorabooth::testing
+}  // namespace dorabooth::testing::comfyui_file_test

@@ -7,7 +7,7 @@
 
 #include "tests/support/fixtures.h"
 
-namespace dorabooth {
+namespace dorabooth::compare_grid_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -72,4 +72,4 @@ TEST(CompareGrid, ANameThatWouldSplitElsewhereIsMadePlain) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::compare_grid_test

@@ -12,7 +12,7 @@
 #include "tests/pipelines/example_base.h"
 #include "tests/support/fixtures.h"
 
-namespace dorabooth {
+namespace dorabooth::compare_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -242,4 +242,4 @@ TEST_F(Compare, SaysWhatIsWrongWithARequest) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::compare_test

@@ -12,7 +12,7 @@
 #include "tests/pipelines/small_adapter.h"
 #include "tests/support/fixtures.h"
 
-namespace dorabooth::testing {
+namespace dorabooth::testing::convert_convolution_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -169,4 +169,4 @@ TEST_F(ConvertConvolution, ComponentsMayDiffer) {
 }
 
 }  // namespace
-}  // namespace dorabooth::testing
+}  // namespace dorabooth::testing::convert_convolution_test

@@ -17,7 +17,7 @@
 #include "tests/pipelines/example_base.h"
 #include "tests/support/fixtures.h"
 
-namespace dorabooth {
+namespace dorabooth::convert_peers_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -125,4 +125,4 @@ TEST(ConvertPeers, AllMergeTheDoraOfConvolutionsThatIsWrittenForThem) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::convert_peers_test

@@ -12,7 +12,7 @@
 #include "src/model/prompt_encoding.h"
 #include "tests/pipelines/training_runs.h"
 
-namespace dorabooth::testing {
+namespace dorabooth::testing::embedding_peers_test {
 namespace {
 
 constexpr int kPackageMissing = 77;
@@ -67,4 +67,4 @@ TEST_F(EmbeddingPeers, DiffusersEncodesPromptsTheSame) {
 }
 
 }  // namespace
-}  // namespace dorabooth::testing
+}  // namespace dorabooth::testing::embedding_peers_test

@@ -17,7 +17,7 @@
 #include "tests/pipelines/example_base.h"
 #include "tests/support/fixtures.h"
 
-namespace dorabooth {
+namespace dorabooth::emulated_core_test {
 namespace {
 
 using testing::Recorder;
@@ -101,4 +101,4 @@ TEST_P(EmulatedCore, MergesTheSameWeights) {
 INSTANTIATE_TEST_SUITE_P(StrengthRules, EmulatedCore, ::testing::Values("peft", "lerp"));
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::emulated_core_test

@@ -14,7 +14,7 @@
 #include "tests/pipelines/small_adapter.h"
 #include "tests/support/fixtures.h"
 
-namespace dorabooth::testing {
+namespace dorabooth::testing::export_recipes_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -246,4 +246,4 @@ TEST_F(ExportRecipes, ARowOfMagnitudesStaysOneForTheUserInterfaces) {
 }
 
 }  // namespace
-}  // namespace dorabooth::testing
+}  // namespace dorabooth::testing::export_recipes_test

@@ -5,7 +5,7 @@
 #include "src/base/error.h"
 #include "tests/pipelines/training_runs.h"
 
-namespace dorabooth::testing {
+namespace dorabooth::testing::forecast_test {
 namespace {
 
 class Forecast : public TrainingTest {
@@ -86,4 +86,4 @@ TEST(TimeForecast, IsTheFasterProbesRateOverTheWorkThatIsLeft) {
 }
 
 }  // namespace
-}  // namespace dorabooth::testing
+}  // namespace dorabooth::testing::forecast_test

@@ -10,7 +10,7 @@
 #include "tests/pipelines/example_base.h"
 #include "tests/support/fixtures.h"
 
-namespace dorabooth::testing {
+namespace dorabooth::testing::full_weights_test {
 namespace {
 
 class FullWeightsTest : public ::testing::Test {
@@ -261,4 +261,4 @@ TEST_F(FullWeightsTest, AStepIsAdamWs) {
 }
 
 }  // namespace
-}  // namespace dorabooth::testing
+}  // namespace dorabooth::testing::full_weights_test

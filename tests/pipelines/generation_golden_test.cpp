@@ -9,7 +9,7 @@
 #include "tests/support/fixtures.h"
 #include "tests/support/golden_tensors.h"
 
-namespace dorabooth {
+namespace dorabooth::generation_golden_test {
 namespace {
 
 using nlohmann::json;
@@ -170,4 +170,4 @@ TEST(Generation, EqualsEveryPipelineCaseFromPromptToPicture) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::generation_golden_test

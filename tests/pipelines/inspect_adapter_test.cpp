@@ -2,7 +2,7 @@
 #include "pipelines/inspect.h"
 #include "tests/pipelines/training_runs.h"
 
-namespace dorabooth::testing {
+namespace dorabooth::testing::inspect_adapter_test {
 namespace {
 
 TEST_F(TrainingTest, InspectKnowsVeraFoldersAndMagnitudesAlone) {
@@ -24,4 +24,4 @@ TEST_F(TrainingTest, InspectKnowsVeraFoldersAndMagnitudesAlone) {
 }
 
 }  // namespace
-}  // namespace dorabooth::testing
+}  // namespace dorabooth::testing::inspect_adapter_test

@@ -10,7 +10,7 @@
 #include <stdexcept>
 #include <thread>
 
-namespace dorabooth {
+namespace dorabooth::job_test {
 namespace {
 
 std::vector<Event> wait_and_drain(Job& job) {
@@ -156,4 +156,4 @@ TEST(Job, WakesItsReaderOnlyWhenTheMailboxWasEmptyAndAtTheEnd) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::job_test

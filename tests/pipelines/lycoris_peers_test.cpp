@@ -14,7 +14,7 @@
 #include "src/base/error.h"
 #include "tests/support/fixtures.h"
 
-namespace dorabooth {
+namespace dorabooth::lycoris_peers_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -100,4 +100,4 @@ TEST(LycorisPeers, WholeDifferences) { expect_merges("full"); }
 TEST(LycorisPeers, Norms) { expect_merges("norm"); }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::lycoris_peers_test

@@ -16,7 +16,7 @@
 #include "tests/pipelines/example_base.h"
 #include "tests/support/fixtures.h"
 
-namespace dorabooth::testing {
+namespace dorabooth::testing::mark_pictures_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -194,4 +194,4 @@ TEST_F(MarkPictures, RefusesWhatWouldBeLost) {
 }
 
 }  // namespace
-}  // namespace dorabooth::testing
+}  // namespace dorabooth::testing::mark_pictures_test

@@ -11,7 +11,7 @@
 #include "tests/pipelines/small_adapter.h"
 #include "tests/support/fixtures.h"
 
-namespace dorabooth::testing {
+namespace dorabooth::testing::merge_arithmetic_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -77,4 +77,4 @@ TEST(MergeArithmetic, ScalesAreAlphaOverRankOrItsRootByModule) {
 }
 
 }  // namespace
-}  // namespace dorabooth::testing
+}  // namespace dorabooth::testing::merge_arithmetic_test

@@ -6,7 +6,7 @@
 #include "tests/support/fixtures.h"
 #include "tests/support/golden_tensors.h"
 
-namespace dorabooth {
+namespace dorabooth::merge_golden_test {
 namespace {
 
 using testing::expect_close;
@@ -50,4 +50,4 @@ TEST(MergeGolden, MergedWeightsEqualTheReference) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::merge_golden_test

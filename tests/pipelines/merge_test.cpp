@@ -15,7 +15,7 @@
 #include "src/model/bundle.h"
 #include "tests/support/fixtures.h"
 
-namespace dorabooth {
+namespace dorabooth::merge_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -154,4 +154,4 @@ TEST(Merge, RefusesToWriteOverWhatItDidNotWrite) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::merge_test

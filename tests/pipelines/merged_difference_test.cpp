@@ -4,7 +4,7 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
-namespace dorabooth {
+namespace dorabooth::merged_difference_test {
 namespace {
 
 constexpr int64_t kRows = 6;
@@ -90,4 +90,4 @@ TEST(MergedDifference, WritesWhatTorchRoundsToAndComparesIt) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::merged_difference_test

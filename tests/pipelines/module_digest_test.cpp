@@ -8,7 +8,7 @@
 #include "src/nn/linear.h"
 #include "src/ops/deferred_weight.h"
 
-namespace dorabooth {
+namespace dorabooth::module_digest_test {
 namespace {
 
 constexpr int64_t kOut = 600;
@@ -61,4 +61,4 @@ TEST_F(ModuleDigest, EveryNumberCounts) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::module_digest_test

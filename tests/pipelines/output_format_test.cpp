@@ -9,7 +9,7 @@
 #include "src/tensorfile/safetensors.h"
 #include "tests/pipelines/training_runs.h"
 
-namespace dorabooth::testing {
+namespace dorabooth::testing::output_format_test {
 namespace {
 
 class OutputFormat : public TrainingTest {
@@ -184,4 +184,4 @@ TEST_F(OutputFormat, TheDateIsTheOneThatTheEnvironmentGives) {
 }
 
 }  // namespace
-}  // namespace dorabooth::testing
+}  // namespace dorabooth::testing::output_format_test

@@ -13,7 +13,7 @@
 #include "tests/support/fixtures.h"
 #include "tests/support/golden_tensors.h"
 
-namespace dorabooth {
+namespace dorabooth::pivotal_golden_test {
 namespace {
 
 using nlohmann::json;
@@ -161,4 +161,4 @@ TEST(PivotalGolden, EveryCaseFollowsTheReference) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::pivotal_golden_test

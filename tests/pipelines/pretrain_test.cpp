@@ -13,7 +13,7 @@
 #include "src/model/load.h"
 #include "tests/pipelines/training_runs.h"
 
-namespace dorabooth::testing {
+namespace dorabooth::testing::pretrain_test {
 namespace {
 
 // Asks to stop after step `stop_at` of the training itself.
@@ -136,4 +136,4 @@ TEST_F(Pretrain, WhitenedLatentsHaveMeanZeroAndCovarianceOne) {
 }
 
 }  // namespace
-}  // namespace dorabooth::testing
+}  // namespace dorabooth::testing::pretrain_test

@@ -18,7 +18,7 @@
 #include "tests/pipelines/example_base.h"
 #include "tests/support/fixtures.h"
 
-namespace dorabooth::testing {
+namespace dorabooth::testing::rank_pictures_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -219,4 +219,4 @@ TEST_F(RankPictures, StopsWhenAskedTo) {
 }
 
 }  // namespace
-}  // namespace dorabooth::testing
+}  // namespace dorabooth::testing::rank_pictures_test

@@ -12,7 +12,7 @@
 #include "tests/pipelines/small_adapter.h"
 #include "tests/support/fixtures.h"
 
-namespace dorabooth::testing {
+namespace dorabooth::testing::reader_verdicts_test {
 namespace {
 
 using Tensors = std::map<std::string, at::Tensor>;
@@ -188,4 +188,4 @@ TEST(ShareOfChange, HasAFloorAtTheRoundingOfTheStoredType) {
 }
 
 }  // namespace
-}  // namespace dorabooth::testing
+}  // namespace dorabooth::testing::reader_verdicts_test

@@ -9,7 +9,7 @@
 #include "tests/pipelines/example_base.h"
 #include "tests/support/fixtures.h"
 
-namespace dorabooth {
+namespace dorabooth::resident_base_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -85,4 +85,4 @@ TEST_F(ResidentBaseTest, LoadsAgainForOtherOptionsAndForFilesThatChanged) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::resident_base_test

@@ -14,7 +14,7 @@
 #include "tests/pipelines/example_base.h"
 #include "tests/support/fixtures.h"
 
-namespace dorabooth {
+namespace dorabooth::sample_peers_test {
 namespace {
 
 using testing::fixture_path;
@@ -103,4 +103,4 @@ TEST_F(SamplePeers, ADoraAtAStrength) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::sample_peers_test

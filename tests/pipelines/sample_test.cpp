@@ -10,7 +10,7 @@
 #include "tests/pipelines/example_base.h"
 #include "tests/support/fixtures.h"
 
-namespace dorabooth {
+namespace dorabooth::sample_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -258,4 +258,4 @@ TEST_F(Sample, RefusesAnAdapterOfAnotherBase) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::sample_test

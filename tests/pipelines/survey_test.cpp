@@ -5,7 +5,7 @@
 #include "src/imagefile/image_file.h"
 #include "tests/pipelines/training_runs.h"
 
-namespace dorabooth::testing {
+namespace dorabooth::testing::survey_test {
 namespace {
 
 class Survey : public ::testing::Test {
@@ -233,4 +233,4 @@ TEST_F(DrawnCrops, OfThePartThatIsUsedAnywayTrainTheSameBytes) {
 }
 
 }  // namespace
-}  // namespace dorabooth::testing
+}  // namespace dorabooth::testing::survey_test

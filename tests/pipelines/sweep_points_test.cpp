@@ -10,7 +10,7 @@
 #include "src/base/error.h"
 #include "tests/support/fixtures.h"
 
-namespace dorabooth {
+namespace dorabooth::sweep_points_test {
 namespace {
 
 using nlohmann::json;
@@ -169,4 +169,4 @@ TEST(SweepTable, ARunComesBackFromItsJson) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::sweep_points_test

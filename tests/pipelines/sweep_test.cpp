@@ -6,7 +6,7 @@
 #include "src/imagefile/image_file.h"
 #include "tests/pipelines/training_runs.h"
 
-namespace dorabooth::testing {
+namespace dorabooth::testing::sweep_test {
 namespace {
 
 class SweepTest : public TrainingTest {
@@ -140,4 +140,4 @@ TEST_F(SweepTest, WithoutHeldOutPicturesItIsRefused) {
 }
 
 }  // namespace
-}  // namespace dorabooth::testing
+}  // namespace dorabooth::testing::sweep_test

@@ -6,7 +6,7 @@
 #include "src/base/error.h"
 #include "tests/pipelines/training_runs.h"
 
-namespace dorabooth::testing {
+namespace dorabooth::testing::training_checkpoint_test {
 namespace {
 
 using Names = std::vector<std::string>;
@@ -137,4 +137,4 @@ TEST_F(TrainingCheckpoint, TooLittleRoomIsSaidBeforeTheStart) {
 }
 
 }  // namespace
-}  // namespace dorabooth::testing
+}  // namespace dorabooth::testing::training_checkpoint_test

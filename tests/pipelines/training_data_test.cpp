@@ -4,7 +4,7 @@
 #include "src/imagefile/image_file.h"
 #include "tests/pipelines/training_runs.h"
 
-namespace dorabooth::testing {
+namespace dorabooth::testing::training_data_test {
 namespace {
 
 class TrainingData : public TrainingTest {
@@ -112,4 +112,4 @@ TEST_F(TrainingData, MaxTrainSamplesTakesTheFirst) {
 }
 
 }  // namespace
-}  // namespace dorabooth::testing
+}  // namespace dorabooth::testing::training_data_test

@@ -6,7 +6,7 @@
 #include "src/base/error.h"
 #include "tests/pipelines/training_runs.h"
 
-namespace dorabooth::testing {
+namespace dorabooth::testing::training_errors_test {
 namespace {
 
 class TrainingErrors : public TrainingTest {
@@ -159,4 +159,4 @@ TEST(DivergenceWatch, SingleHighStepsAreNotEnough) {
 }
 
 }  // namespace
-}  // namespace dorabooth::testing
+}  // namespace dorabooth::testing::training_errors_test

@@ -12,7 +12,7 @@
 #include "src/base/error.h"
 #include "tests/pipelines/training_runs.h"
 
-namespace dorabooth::testing {
+namespace dorabooth::testing::training_full_test {
 namespace {
 
 using Tensors = std::map<std::string, at::Tensor>;
@@ -325,4 +325,4 @@ TEST_F(TrainingFull, WhatMeansNothingToItIsRefused) {
 }
 
 }  // namespace
-}  // namespace dorabooth::testing
+}  // namespace dorabooth::testing::training_full_test

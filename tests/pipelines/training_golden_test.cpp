@@ -12,7 +12,7 @@
 #include "tests/support/fixtures.h"
 #include "tests/support/golden_tensors.h"
 
-namespace dorabooth {
+namespace dorabooth::training_golden_test {
 namespace {
 
 using nlohmann::json;
@@ -244,4 +244,4 @@ TEST(TrainingGolden, EveryAdamWCaseFollowsTheReferenceStepByStep) { check_all(fa
 TEST(TrainingGolden, EveryProdigyCaseFollowsTheReferenceStepByStep) { check_all(true); }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::training_golden_test

@@ -6,7 +6,7 @@
 #include "src/base/error.h"
 #include "tests/pipelines/training_runs.h"
 
-namespace dorabooth::testing {
+namespace dorabooth::testing::training_init_test {
 namespace {
 
 class TrainingInit : public TrainingTest {
@@ -100,4 +100,4 @@ TEST_F(TrainingInit, WhatDoesNotFitIsNamed) {
 }
 
 }  // namespace
-}  // namespace dorabooth::testing
+}  // namespace dorabooth::testing::training_init_test

@@ -1,7 +1,7 @@
 // Training with modules that get a magnitude alone.
 #include "tests/pipelines/training_runs.h"
 
-namespace dorabooth::testing {
+namespace dorabooth::testing::training_magnitude_test {
 namespace {
 
 TEST_F(TrainingTest, MagnitudeOnlyModulesTrainBesideTheOthersAndResume) {
@@ -39,4 +39,4 @@ TEST_F(TrainingTest, MagnitudeOnlyModulesOfALoraAreRefused) {
 }
 
 }  // namespace
-}  // namespace dorabooth::testing
+}  // namespace dorabooth::testing::training_magnitude_test

@@ -5,7 +5,7 @@
 #include "src/tensorfile/safetensors.h"
 #include "tests/pipelines/training_runs.h"
 
-namespace dorabooth::testing {
+namespace dorabooth::testing::training_norm_test {
 namespace {
 
 std::atomic<int64_t> norms = 0;
@@ -49,4 +49,4 @@ TEST_F(TrainingNorm, IsTakenOnceAStepForMicroBatchesRecomputationsAndPreviews) {
 }
 
 }  // namespace
-}  // namespace dorabooth::testing
+}  // namespace dorabooth::testing::training_norm_test

@@ -14,7 +14,7 @@
 #include "tests/nn/meta_kernels.h"
 #include "tests/pipelines/training_runs.h"
 
-namespace dorabooth::testing {
+namespace dorabooth::testing::training_numerics_test {
 namespace {
 
 class TrainingNumerics : public TrainingTest {
@@ -157,4 +157,4 @@ TEST_F(TrainingNumerics, AStepRunsOnTheMetaDevice) {
 }
 
 }  // namespace
-}  // namespace dorabooth::testing
+}  // namespace dorabooth::testing::training_numerics_test

@@ -6,7 +6,7 @@
 #include "src/base/error.h"
 #include "tests/pipelines/training_runs.h"
 
-namespace dorabooth::testing {
+namespace dorabooth::testing::training_options_test {
 namespace {
 
 class TrainingOptions : public TrainingTest {
@@ -137,4 +137,4 @@ TEST_F(TrainingOptions, TheMovingAverageIsDiffusers) {
 }
 
 }  // namespace
-}  // namespace dorabooth::testing
+}  // namespace dorabooth::testing::training_options_test

@@ -6,7 +6,7 @@
 #include "src/tensorfile/safetensors.h"
 #include "tests/pipelines/training_runs.h"
 
-namespace dorabooth::testing {
+namespace dorabooth::testing::training_output_test {
 namespace {
 
 class TrainingOutput : public TrainingTest {};
@@ -120,4 +120,4 @@ TEST_F(TrainingOutput, EpochsCountStepsAsTheScriptsDo) {
 }
 
 }  // namespace
-}  // namespace dorabooth::testing
+}  // namespace dorabooth::testing::training_output_test

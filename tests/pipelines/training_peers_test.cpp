@@ -12,7 +12,7 @@
 #include "src/base/error.h"
 #include "tests/pipelines/training_runs.h"
 
-namespace dorabooth::testing {
+namespace dorabooth::testing::training_peers_test {
 namespace {
 
 constexpr int kPackageMissing = 77;
@@ -100,4 +100,4 @@ TEST_F(TrainingPeers, ATrainedLoraWithTextEncoders) { expect_same_pictures("lora
 TEST_F(TrainingPeers, ATrainedDoraWithTextEncoders) { expect_same_pictures("dora", true); }
 
 }  // namespace
-}  // namespace dorabooth::testing
+}  // namespace dorabooth::testing::training_peers_test

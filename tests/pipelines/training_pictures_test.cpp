@@ -7,7 +7,7 @@
 #include "src/imagefile/image_file.h"
 #include "tests/pipelines/training_runs.h"
 
-namespace dorabooth::testing {
+namespace dorabooth::testing::training_pictures_test {
 namespace {
 
 class TrainingPictures : public TrainingTest {
@@ -305,4 +305,4 @@ TEST_F(TrainingPictures, ContradictionsAreRefusedWithASentence) {
 }
 
 }  // namespace
-}  // namespace dorabooth::testing
+}  // namespace dorabooth::testing::training_pictures_test

@@ -5,7 +5,7 @@
 #include "src/imagefile/image_file.h"
 #include "tests/pipelines/training_runs.h"
 
-namespace dorabooth::testing {
+namespace dorabooth::testing::training_previews_test {
 namespace {
 
 class TrainingPreviewsTest : public TrainingTest {
@@ -183,4 +183,4 @@ TEST_F(TrainingPreviewsTest, ThatCannotBeWrittenAreAWarning) {
 }
 
 }  // namespace
-}  // namespace dorabooth::testing
+}  // namespace dorabooth::testing::training_previews_test

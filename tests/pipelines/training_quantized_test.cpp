@@ -6,7 +6,7 @@
 #include "src/quant/quantized_weight.h"
 #include "tests/pipelines/training_runs.h"
 
-namespace dorabooth::testing {
+namespace dorabooth::testing::training_quantized_test {
 namespace {
 
 class TrainingOverQuantized : public TrainingTest,
@@ -125,4 +125,4 @@ INSTANTIATE_TEST_SUITE_P(Storages, QuantizedBase,
                                            StorageSize{"fp8", 1.07, 0}));
 
 }  // namespace
-}  // namespace dorabooth::testing
+}  // namespace dorabooth::testing::training_quantized_test

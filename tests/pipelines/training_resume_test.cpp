@@ -5,7 +5,7 @@
 #include "src/base/error.h"
 #include "tests/pipelines/training_runs.h"
 
-namespace dorabooth::testing {
+namespace dorabooth::testing::training_resume_test {
 namespace {
 
 class TrainingResume : public TrainingTest {
@@ -303,4 +303,4 @@ TEST_F(TornCheckpoint, ACheckpointWithoutAListIsTaken) {
 }
 
 }  // namespace
-}  // namespace dorabooth::testing
+}  // namespace dorabooth::testing::training_resume_test

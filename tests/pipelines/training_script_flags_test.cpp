@@ -8,7 +8,7 @@
 #include "src/imagefile/image_file.h"
 #include "tests/pipelines/training_runs.h"
 
-namespace dorabooth::testing {
+namespace dorabooth::testing::training_script_flags_test {
 namespace {
 
 class TrainingScriptFlags : public TrainingTest {
@@ -249,4 +249,4 @@ TEST(Presets, PassTheChecksAcrossSettings) {
 }
 
 }  // namespace
-}  // namespace dorabooth::testing
+}  // namespace dorabooth::testing::training_script_flags_test

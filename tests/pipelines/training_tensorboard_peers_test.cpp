@@ -9,7 +9,7 @@
 #include "src/base/error.h"
 #include "tests/pipelines/training_runs.h"
 
-namespace dorabooth::testing {
+namespace dorabooth::testing::training_tensorboard_peers_test {
 namespace {
 
 constexpr int kPackageMissing = 77;
@@ -92,4 +92,4 @@ TEST_F(TensorboardPeers, AnotherRunInTheSameFolderTakesThePlaceOfTheFirst) {
 }
 
 }  // namespace
-}  // namespace dorabooth::testing
+}  // namespace dorabooth::testing::training_tensorboard_peers_test

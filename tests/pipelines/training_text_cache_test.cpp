@@ -1,7 +1,7 @@
 // Products with frozen text, kept from step to step: the same bytes with and without.
 #include "tests/pipelines/training_runs.h"
 
-namespace dorabooth::testing {
+namespace dorabooth::testing::training_text_cache_test {
 namespace {
 
 class TrainingTextCache : public TrainingTest {
@@ -61,4 +61,4 @@ TEST_F(TrainingTextCache, IsFreeToChangeWhenARunIsResumed) {
 }
 
 }  // namespace
-}  // namespace dorabooth::testing
+}  // namespace dorabooth::testing::training_text_cache_test

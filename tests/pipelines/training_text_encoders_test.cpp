@@ -6,7 +6,7 @@
 #include "src/tensorfile/safetensors.h"
 #include "tests/pipelines/training_runs.h"
 
-namespace dorabooth::testing {
+namespace dorabooth::testing::training_text_encoders_test {
 namespace {
 
 class TrainingTextEncoders : public TrainingTest {
@@ -128,4 +128,4 @@ TEST_F(TrainingTextEncoders, OptionsWithoutTheirSwitchAreRefused) {
 }
 
 }  // namespace
-}  // namespace dorabooth::testing
+}  // namespace dorabooth::testing::training_text_encoders_test

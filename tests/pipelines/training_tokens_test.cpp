@@ -10,7 +10,7 @@
 #include "src/tensorfile/safetensors.h"
 #include "tests/pipelines/training_runs.h"
 
-namespace dorabooth::testing {
+namespace dorabooth::testing::training_tokens_test {
 namespace {
 
 class TrainingTokens : public TrainingTest {
@@ -246,4 +246,4 @@ TEST_F(TrainingTokens, WhatCannotBeLearnedIsRefused) {
 }
 
 }  // namespace
-}  // namespace dorabooth::testing
+}  // namespace dorabooth::testing::training_tokens_test

@@ -3,7 +3,7 @@
 
 #include "tests/pipelines/training_runs.h"
 
-namespace dorabooth::testing {
+namespace dorabooth::testing::training_twin_test {
 namespace {
 
 // By the header of the file: the sizes of its magnitude vectors, added up.
@@ -129,4 +129,4 @@ TEST_F(TrainingTwin, TwoOfOneKindHaveFoldersOfTheirOwn) {
 }
 
 }  // namespace
-}  // namespace dorabooth::testing
+}  // namespace dorabooth::testing::training_twin_test

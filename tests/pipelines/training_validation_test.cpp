@@ -6,7 +6,7 @@
 #include "src/base/error.h"
 #include "tests/pipelines/training_runs.h"
 
-namespace dorabooth::testing {
+namespace dorabooth::testing::training_validation_test {
 namespace {
 
 class TrainingValidationTest : public TrainingTest {
@@ -97,4 +97,4 @@ TEST_F(TrainingValidationTest, AResumedRunHasTheSameMetricsAndTheSameBest) {
 }
 
 }  // namespace
-}  // namespace dorabooth::testing
+}  // namespace dorabooth::testing::training_validation_test

@@ -2,7 +2,7 @@
 #include "pipelines/merge.h"
 #include "tests/pipelines/training_runs.h"
 
-namespace dorabooth::testing {
+namespace dorabooth::testing::training_vera_test {
 namespace {
 
 class TrainingVera : public TrainingTest {
@@ -58,4 +58,4 @@ TEST_F(TrainingVera, BothFilesOfAVeraMergeAlike) {
 }
 
 }  // namespace
-}  // namespace dorabooth::testing
+}  // namespace dorabooth::testing::training_vera_test

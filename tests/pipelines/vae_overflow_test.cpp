@@ -8,7 +8,7 @@
 #include "src/imagefile/image_file.h"
 #include "tests/pipelines/training_runs.h"
 
-namespace dorabooth::testing {
+namespace dorabooth::testing::vae_overflow_test {
 namespace {
 
 constexpr const char* kVaeFile = "vae/diffusion_pytorch_model.safetensors";
@@ -107,4 +107,4 @@ TEST_F(VaeOverflow, WithoutOneTheVaeStaysInTheTypeThatWasAskedFor) {
 }
 
 }  // namespace
-}  // namespace dorabooth::testing
+}  // namespace dorabooth::testing::vae_overflow_test

@@ -22,7 +22,7 @@
 #include "tests/pipelines/example_base.h"
 #include "tests/support/fixtures.h"
 
-namespace dorabooth {
+namespace dorabooth::weight_patch_use_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -341,4 +341,4 @@ TEST_F(WeightPatchUse, ABundledEmbeddingIsKnownInPromptsByItsPlaceholder) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::weight_patch_use_test

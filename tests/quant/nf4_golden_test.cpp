@@ -9,7 +9,7 @@
 #include "tests/support/fixtures.h"
 #include "tests/support/golden_tensors.h"
 
-namespace dorabooth {
+namespace dorabooth::nf4_golden_test {
 namespace {
 
 using testing::expect_close;
@@ -105,4 +105,4 @@ TEST(Nf4Golden, DoraOverAnNf4BaseEqualsTheReference) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::nf4_golden_test

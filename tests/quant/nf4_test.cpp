@@ -7,7 +7,7 @@
 #include "src/adapter/set.h"
 #include "src/device/adapter_core_choice.h"
 
-namespace dorabooth {
+namespace dorabooth::nf4_test {
 namespace {
 
 // Larger than one block of rows.
@@ -92,4 +92,4 @@ TEST(Nf4Weight, AdaptersWithZeroBGiveTheBaseBits) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::nf4_test

@@ -14,7 +14,7 @@
 #include "src/quant/weight_storage.h"
 #include "tests/support/fixtures.h"
 
-namespace dorabooth {
+namespace dorabooth::scaled_rows_test {
 namespace {
 
 constexpr ByteCode kCodes[] = {ByteCode::kInt8, ByteCode::kFp8E4M3};
@@ -245,4 +245,4 @@ TEST_P(AdaptersOverBytes, DoraIsThePapersEquationOverTheDequantisedMatrix) {
 INSTANTIATE_TEST_SUITE_P(Storages, AdaptersOverBytes, ::testing::Values("int8", "fp8"));
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::scaled_rows_test

@@ -4,7 +4,7 @@
 
 #include <cmath>
 
-namespace dorabooth::testing {
+namespace dorabooth::testing::chart_axis_test {
 namespace {
 
 using Texts = std::vector<std::string>;
@@ -111,4 +111,4 @@ TEST(ChartAxis, CategoriesAreTicksAtTheirNumbers) {
 }
 
 }  // namespace
-}  // namespace dorabooth::testing
+}  // namespace dorabooth::testing::chart_axis_test

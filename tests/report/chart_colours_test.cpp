@@ -6,7 +6,7 @@
 #include <array>
 #include <cmath>
 
-namespace dorabooth::testing {
+namespace dorabooth::testing::chart_colours_test {
 namespace {
 
 using Triple = std::array<double, 3>;
@@ -78,4 +78,4 @@ TEST(ChartColours, TheSequenceGrowsLighterForEveryone) {
 }
 
 }  // namespace
-}  // namespace dorabooth::testing
+}  // namespace dorabooth::testing::chart_colours_test

@@ -9,7 +9,7 @@
 #include "src/base/atomic_file.h"
 #include "tests/support/fixtures.h"
 
-namespace dorabooth {
+namespace dorabooth::metrics_file_test {
 namespace {
 
 using nlohmann::json;
@@ -97,4 +97,4 @@ TEST(MetricsFile, FullDiskIsAnErrorWithThePath) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::metrics_file_test

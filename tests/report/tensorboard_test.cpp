@@ -12,7 +12,7 @@
 #include "src/report/crc32c.h"
 #include "tests/support/fixtures.h"
 
-namespace dorabooth {
+namespace dorabooth::tensorboard_test {
 namespace {
 
 using testing::TemporaryFolder;
@@ -161,4 +161,4 @@ TEST(Tensorboard, AnotherRunInTheSameFolderTakesThePlaceOfTheEarlierOne) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::tensorboard_test

@@ -8,7 +8,7 @@
 #include "tests/support/fixtures.h"
 #include "tests/support/golden_tensors.h"
 
-namespace dorabooth {
+namespace dorabooth::noise_schedule_golden_test {
 namespace {
 
 using testing::expect_close;
@@ -56,4 +56,4 @@ TEST(NoiseScheduleGolden, ZeroTerminalSnr) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::noise_schedule_golden_test

@@ -9,7 +9,7 @@
 #include "tests/support/fixtures.h"
 #include "tests/support/golden_tensors.h"
 
-namespace dorabooth {
+namespace dorabooth::sampling_noise_golden_test {
 namespace {
 
 using nlohmann::json;
@@ -97,4 +97,4 @@ TEST(SamplingNoiseGolden, AListOfGeneratorsDrawsARowFromEach) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::sampling_noise_golden_test

@@ -10,7 +10,7 @@
 #include "tests/support/fixtures.h"
 #include "tests/support/golden_tensors.h"
 
-namespace dorabooth {
+namespace dorabooth::scheduler_golden_test {
 namespace {
 
 using nlohmann::json;
@@ -137,4 +137,4 @@ TEST(SchedulerGolden, TrajectoriesAreTheReferences) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::scheduler_golden_test

@@ -7,7 +7,7 @@
 #include "src/base/error.h"
 #include "tests/support/fixtures.h"
 
-namespace dorabooth {
+namespace dorabooth::scheduler_test {
 namespace {
 
 using nlohmann::json;
@@ -186,4 +186,4 @@ TEST(SamplingNoise, OneSeedDrawsTheBatchAndSeveralDrawARowEach) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::scheduler_test

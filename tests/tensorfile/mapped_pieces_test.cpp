@@ -8,7 +8,7 @@
 
 #include "tests/support/fixtures.h"
 
-namespace dorabooth {
+namespace dorabooth::mapped_pieces_test {
 namespace {
 
 class MappedPieces : public ::testing::Test {
@@ -84,4 +84,4 @@ TEST_F(MappedPieces, AFileThatBecameShorterIsAnError) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::mapped_pieces_test

@@ -26,7 +26,7 @@
 #include "src/tensorfile/safetensors.h"
 #include "tests/support/fixtures.h"
 
-namespace dorabooth {
+namespace dorabooth::output_file_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -300,4 +300,4 @@ TEST_F(OutputFileTest, AMappedFileThatBecameShorterIsReportedByItsReader) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::output_file_test

@@ -5,7 +5,7 @@
 #include "src/tensorfile/safetensors.h"
 #include "tests/support/fixtures.h"
 
-namespace dorabooth {
+namespace dorabooth::rewrite_golden_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -36,4 +36,4 @@ TEST(SafetensorsRewrite, EqualsTheReferenceWriter) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::rewrite_golden_test

@@ -9,7 +9,7 @@
 #include "tests/support/fixtures.h"
 #include "tests/tensorfile/raw_file.h"
 
-namespace dorabooth {
+namespace dorabooth::safetensors_reader_test {
 namespace {
 
 using testing::message_of;
@@ -293,4 +293,4 @@ TEST(DType, NamesRoundTripAndUnknownOnesAreRefused) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::safetensors_reader_test

@@ -11,7 +11,7 @@
 #include "tests/support/fixtures.h"
 #include "tests/tensorfile/raw_file.h"
 
-namespace dorabooth {
+namespace dorabooth::safetensors_writer_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -186,4 +186,4 @@ TEST_F(SafetensorsWriterTest, FullDiskGivesOneSentenceAndLeavesNothing) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::safetensors_writer_test

@@ -6,7 +6,7 @@
 #include "tests/support/fixtures.h"
 #include "tests/tensorfile/raw_file.h"
 
-namespace dorabooth {
+namespace dorabooth::shard_index_test {
 namespace {
 
 using testing::write_raw;
@@ -98,4 +98,4 @@ TEST_F(ShardIndexTest, WrongFormIsRefused) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::shard_index_test

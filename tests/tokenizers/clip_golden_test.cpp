@@ -5,7 +5,7 @@
 #include "src/tokenizers/tokenizer.h"
 #include "tests/support/fixtures.h"
 
-namespace dorabooth {
+namespace dorabooth::clip_golden_test {
 namespace {
 
 std::string bytes_of_hex(const std::string& hex) {
@@ -85,4 +85,4 @@ INSTANTIATE_TEST_SUITE_P(BothTokenizers, ClipGolden, ::testing::Values("tokenize
                          [](const auto& parameter) { return std::string(parameter.param); });
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::clip_golden_test

@@ -6,7 +6,7 @@
 #include "src/tokenizers/tokenizer.h"
 #include "tests/support/fixtures.h"
 
-namespace dorabooth {
+namespace dorabooth::clip_tokenizer_test {
 namespace {
 
 using Ids = std::vector<int64_t>;
@@ -174,4 +174,4 @@ TEST_F(ClipTokenizerTest, BadConfigsAreNamed) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::clip_tokenizer_test

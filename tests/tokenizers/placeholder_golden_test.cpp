@@ -5,7 +5,7 @@
 #include "src/tokenizers/placeholder_tokenizer.h"
 #include "tests/support/fixtures.h"
 
-namespace dorabooth {
+namespace dorabooth::placeholder_golden_test {
 namespace {
 
 class PlaceholderGolden : public ::testing::TestWithParam<const char*> {};
@@ -35,4 +35,4 @@ INSTANTIATE_TEST_SUITE_P(BothTokenizers, PlaceholderGolden,
                          [](const auto& parameter) { return std::string(parameter.param); });
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::placeholder_golden_test

@@ -5,7 +5,7 @@
 #include "src/tokenizers/placeholder_tokenizer.h"
 #include "tests/support/fixtures.h"
 
-namespace dorabooth {
+namespace dorabooth::placeholder_tokenizer_test {
 namespace {
 
 using Ids = std::vector<int64_t>;
@@ -93,4 +93,4 @@ TEST_F(PlaceholderTokenizerTest, WhatCannotBeAPlaceholderIsRefused) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::placeholder_tokenizer_test

@@ -8,7 +8,7 @@
 #include "src/tokenizers/tokenizer.h"
 #include "tests/support/fixtures.h"
 
-namespace dorabooth {
+namespace dorabooth::sentencepiece_tokenizer_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -116,4 +116,4 @@ TEST_F(SentencePieceTokenizerTest, BadFilesAndConfigsAreNamed) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::sentencepiece_tokenizer_test

@@ -11,7 +11,7 @@
 #include "src/tokenizers/tokenizer.h"
 #include "tests/support/fixtures.h"
 
-namespace dorabooth {
+namespace dorabooth::train_vocabulary_test {
 namespace {
 
 using Ids = std::vector<int64_t>;
@@ -170,4 +170,4 @@ TEST_F(TrainVocabularyTest, WhatCannotBeUsedIsNamed) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::train_vocabulary_test

@@ -3,7 +3,7 @@
 
 #include "src/tokenizers/unicode_text.h"
 
-namespace dorabooth {
+namespace dorabooth::unicode_text_test {
 namespace {
 
 TEST(UnicodeText, Utf8RoundTrip) {
@@ -45,4 +45,4 @@ TEST(UnicodeText, ComposesCanonicallyOnly) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::unicode_text_test

@@ -7,7 +7,7 @@
 
 #include "tests/support/fixtures.h"
 
-namespace dorabooth {
+namespace dorabooth::unet_config_test {
 namespace {
 
 using nlohmann::json;
@@ -86,4 +86,4 @@ TEST(UNetConfig, EveryFieldHasHelp) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::unet_config_test

@@ -12,7 +12,7 @@
 #include "tests/nn/meta_kernels.h"
 #include "tests/support/fixtures.h"
 
-namespace dorabooth {
+namespace dorabooth::unet_golden_test {
 namespace {
 
 using testing::AttachedAdapters;
@@ -228,4 +228,4 @@ TEST(UNetGolden, WrongInputsAreNamedWithTheirShapes) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::unet_golden_test

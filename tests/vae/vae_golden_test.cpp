@@ -10,7 +10,7 @@
 #include "tests/nn/meta_kernels.h"
 #include "tests/support/fixtures.h"
 
-namespace dorabooth {
+namespace dorabooth::vae_golden_test {
 namespace {
 
 using testing::expect_close;
@@ -157,4 +157,4 @@ TEST(VaeGolden, RunsOnTheMetaDeviceInEveryDtype) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::vae_golden_test

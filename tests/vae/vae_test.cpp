@@ -10,7 +10,7 @@
 #include "tests/support/fixtures.h"
 #include "tests/support/golden_tensors.h"
 
-namespace dorabooth {
+namespace dorabooth::vae_test {
 namespace {
 
 using nlohmann::json;
@@ -143,4 +143,4 @@ TEST(AutoencoderKl, IsMendedOnceWhereFiniteNumbersOverflow) {
 }
 
 }  // namespace
-}  // namespace dorabooth
+}  // namespace dorabooth::vae_test

@@ -18,7 +18,7 @@ std::string what_is_missing(const State& state) {
   return "";
 }
 
-Effects start(State& state) {
+Effects start_analysis(State& state) {
   if (state.jobs[JobId::kAnalyze].active() || is_refused(state, JobId::kAnalyze)) return {};
   show_window(state, WindowId::kAnalyze);
   if (const std::string missing = what_is_missing(state); !missing.empty()) {
@@ -70,7 +70,7 @@ Effects reduce_analyze(State& state, const AnalyzeAction& action) {
   JobState& job = state.jobs[JobId::kAnalyze];
   Effects effects;
   std::visit(Overloaded{
-                 [&](const StartAnalyze&) { effects = start(state); },
+                 [&](const StartAnalyze&) { effects = start_analysis(state); },
                  [&](const StopAnalyze&) {
                    if (!job.active()) return;
                    job.phase = JobState::Phase::kStopping;

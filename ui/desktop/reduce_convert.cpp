@@ -16,7 +16,7 @@ std::string what_is_missing(const State& state) {
   return "";
 }
 
-Effects start(State& state) {
+Effects start_conversion(State& state) {
   if (state.jobs[JobId::kConvert].active() || is_refused(state, JobId::kConvert)) return {};
   show_window(state, WindowId::kExport);
   state.export_.to_tab = ExportTab::kConvert;
@@ -34,7 +34,7 @@ Effects start(State& state) {
 Effects reduce_convert(State& state, const ConvertAction& action) {
   JobState& job = state.jobs[JobId::kConvert];
   return std::visit(Overloaded{
-                        [&](const StartConvert&) { return start(state); },
+                        [&](const StartConvert&) { return start_conversion(state); },
                         [&](const StopConvert&) -> Effects {
                           if (!job.active()) return {};
                           job.phase = JobState::Phase::kStopping;

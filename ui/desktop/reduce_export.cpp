@@ -17,7 +17,7 @@ Effects check(State& state) {
   return {PlanMerge{state.project.merge}};
 }
 
-Effects start(State& state) {
+Effects start_merge(State& state) {
   if (state.jobs[JobId::kMerge].active() || is_refused(state, JobId::kMerge)) return {};
   if (const auto& refused = state.form(FormId::kMerge).refused; !refused.empty()) {
     add_message(state.log, {MessageKind::kError, "merge",
@@ -66,7 +66,7 @@ Effects reduce_export(State& state, const ExportAction& action) {
                             problems[problem.field] = problem.message;
                           return {};
                         },
-                        [&](const StartMerge&) { return start(state); },
+                        [&](const StartMerge&) { return start_merge(state); },
                         [&](const StopMerge&) -> Effects {
                           if (!job.active()) return {};
                           job.phase = JobState::Phase::kStopping;

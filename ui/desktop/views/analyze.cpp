@@ -23,8 +23,8 @@ void add_to_list(const char* field, const std::vector<std::string>& before, cons
   actions.add(FormAction(EndEdit{}));
 }
 
-void ask(FileQuestionKind kind, const char* field, const char* title, const std::string& start,
-         Actions& actions) {
+void ask_for_source(FileQuestionKind kind, const char* field, const char* title,
+                    const std::string& start, Actions& actions) {
   FileQuestion question;
   question.kind = kind;
   question.use = FileUse::kAddToField;
@@ -48,10 +48,11 @@ void draw_subjects(const State& state, Actions& actions) {
     ImGui::SameLine();
   }
   if (ImGui::Button("Add a file..."))
-    ask(FileQuestionKind::kOpenFile, "adapter_path", "An adapter", run + "/", actions);
+    ask_for_source(FileQuestionKind::kOpenFile, "adapter_path", "An adapter", run + "/", actions);
   ImGui::SameLine();
   if (ImGui::Button("Add a run..."))
-    ask(FileQuestionKind::kOpenFolder, "run", "The folder of a training run", run, actions);
+    ask_for_source(FileQuestionKind::kOpenFolder, "run", "The folder of a training run", run,
+                   actions);
 }
 
 void draw_saving(const State& state, Actions& actions) {
@@ -107,7 +108,7 @@ void draw_result(const State& state, Actions& actions) {
   draw_change_table(analyze, actions);
 }
 
-void draw_run(const State& state, Actions& actions) {
+void draw_analysis(const State& state, Actions& actions) {
   const JobState& job = state.jobs[JobId::kAnalyze];
   const AnalyzeRequest& request = state.project.analyze;
   const bool free = what_is_in_the_way(state.jobs, JobId::kAnalyze).empty();
@@ -147,7 +148,7 @@ void draw_analyze(const State& state, Actions& actions, Widgets&) {
   }
   ImGui::EndChild();
   ImGui::SameLine();
-  if (ImGui::BeginChild("Run", {0, 0}, ImGuiChildFlags_NavFlattened)) draw_run(state, actions);
+  if (ImGui::BeginChild("Run", {0, 0}, ImGuiChildFlags_NavFlattened)) draw_analysis(state, actions);
   ImGui::EndChild();
 }
 

@@ -28,8 +28,8 @@ const std::vector<std::string> kElsewhere = {"pretrained_model_name_or_path",
                                              "reuse",
                                              "only_column"};
 
-void ask(FileQuestionKind kind, FileUse use, const char* title, const std::string& start,
-         Actions& actions) {
+void ask_for_file(FileQuestionKind kind, FileUse use, const char* title, const std::string& start,
+                  Actions& actions) {
   FileQuestion question;
   question.kind = kind;
   question.use = use;
@@ -66,8 +66,9 @@ void draw_prompts(const State& state, Actions& actions) {
     actions.add(CompareAction(StartCompare{}));
   draw_missing_glyphs_note(text);
   if (ImGui::Button("Load prompts..."))
-    ask(FileQuestionKind::kOpenFile, FileUse::kLoadPrompts, "A text file, one prompt a line",
-        state.places.assets + "/pictures/compare_prompts.txt", actions);
+    ask_for_file(FileQuestionKind::kOpenFile, FileUse::kLoadPrompts,
+                 "A text file, one prompt a line",
+                 state.places.assets + "/pictures/compare_prompts.txt", actions);
   draw_form_row(state, FormId::kCompare, "seed", actions);
 }
 
@@ -133,11 +134,12 @@ void draw_columns(const State& state, bool fixed, Actions& actions) {
   draw_offers(state, actions);
   const std::string& run = state.project.train.output_dir;
   if (ImGui::Button("Add a file..."))
-    ask(FileQuestionKind::kOpenFile, FileUse::kAddColumn, "An adapter", run + "/", actions);
+    ask_for_file(FileQuestionKind::kOpenFile, FileUse::kAddColumn, "An adapter", run + "/",
+                 actions);
   ImGui::SameLine();
   if (ImGui::Button("Checkpoints of a run..."))
-    ask(FileQuestionKind::kOpenFolder, FileUse::kSweepCheckpoints, "The folder of a training run",
-        run, actions);
+    ask_for_file(FileQuestionKind::kOpenFolder, FileUse::kSweepCheckpoints,
+                 "The folder of a training run", run, actions);
   ImGui::SetItemTooltip("All checkpoints of a training run become the columns");
   ImGui::EndDisabled();
   if (columns.empty()) return;
@@ -182,8 +184,8 @@ void draw_compare_settings(const State& state, Actions& actions) {
   ImGui::SeparatorText("Base");
   draw_form_row(state, FormId::kCompare, "pretrained_model_name_or_path", actions);
   if (ImGui::Button("Take the settings of a picture..."))
-    ask(FileQuestionKind::kOpenFile, FileUse::kTakePicture, "A picture drawn by this program",
-        state.project.compare.output, actions);
+    ask_for_file(FileQuestionKind::kOpenFile, FileUse::kTakePicture,
+                 "A picture drawn by this program", state.project.compare.output, actions);
   ImGui::SetItemTooltip("Or drop the picture on this window");
   draw_favourites(state, actions);
   if (ImGui::CollapsingHeader("More settings", ImGuiTreeNodeFlags_DefaultOpen))

@@ -144,7 +144,7 @@ void draw_result(const MergeReport& report, Actions& actions) {
   draw_receipt_table(report.layers, actions);
 }
 
-void draw_run(const State& state, Actions& actions) {
+void draw_merge_run(const State& state, Actions& actions) {
   const JobState& job = state.jobs[JobId::kMerge];
   const bool free = what_is_in_the_way(state.jobs, JobId::kMerge).empty();
   ImGui::BeginDisabled(job.active() || !free);
@@ -185,7 +185,8 @@ void draw_merge(const State& state, Actions& actions) {
   }
   ImGui::EndChild();
   ImGui::SameLine();
-  if (ImGui::BeginChild("Run", {0, 0}, ImGuiChildFlags_NavFlattened)) draw_run(state, actions);
+  if (ImGui::BeginChild("Run", {0, 0}, ImGuiChildFlags_NavFlattened))
+    draw_merge_run(state, actions);
   ImGui::EndChild();
 }
 

@@ -15,7 +15,7 @@ namespace dorabooth {
 
 namespace {
 
-void draw_trained(const State& state, Actions& actions) {
+void draw_trained_to_convert(const State& state, Actions& actions) {
   bool first = true;
   for (const std::string& path : state.project.trained_adapters) {
     if (!first) ImGui::SameLine();
@@ -40,7 +40,7 @@ std::vector<std::string> settings_elsewhere(const ConvertRequest& request) {
 
 void draw_settings(const State& state, Actions& actions) {
   const ConvertRequest& request = state.project.convert;
-  draw_trained(state, actions);
+  draw_trained_to_convert(state, actions);
   draw_form(state, FormId::kConvert, actions, settings_elsewhere(request));
   ImGui::Spacing();
   if (const std::string place = place_of(request); !place.empty())
@@ -70,7 +70,7 @@ void draw_result(const ConvertReport& report, Actions& actions) {
   ImGui::EndChild();
 }
 
-void draw_run(const State& state, Actions& actions) {
+void draw_conversion(const State& state, Actions& actions) {
   const JobState& job = state.jobs[JobId::kConvert];
   const bool free = what_is_in_the_way(state.jobs, JobId::kConvert).empty();
   const ConvertRequest& request = state.project.convert;
@@ -110,7 +110,7 @@ void draw_export_convert(const State& state, Actions& actions) {
   ImGui::EndChild();
   ImGui::SameLine();
   if (ImGui::BeginChild("ConvertRun", {0, 0}, ImGuiChildFlags_NavFlattened))
-    draw_run(state, actions);
+    draw_conversion(state, actions);
   ImGui::EndChild();
 }
 

@@ -10,8 +10,8 @@ namespace {
 
 constexpr const char* kBase = "pretrained_model_name_or_path";
 
-void ask(FileQuestionKind kind, const char* field, const char* title, const std::string& start,
-         Actions& actions) {
+void ask_for_path(FileQuestionKind kind, const char* field, const char* title,
+                  const std::string& start, Actions& actions) {
   FileQuestion question;
   question.kind = kind;
   question.field = field;
@@ -27,11 +27,12 @@ void draw_base(const State& state, Actions& actions) {
                                           ".safetensors file."
                                         : base.c_str());
   if (ImGui::Button("Choose a base..."))
-    ask(FileQuestionKind::kOpenFolder, kBase, "Choose a base's folder", state.places.home, actions);
+    ask_for_path(FileQuestionKind::kOpenFolder, kBase, "Choose a base's folder", state.places.home,
+                 actions);
   ImGui::SameLine();
   if (ImGui::Button("Choose a single file..."))
-    ask(FileQuestionKind::kOpenFile, kBase, "Choose a base's file", state.places.home + "/",
-        actions);
+    ask_for_path(FileQuestionKind::kOpenFile, kBase, "Choose a base's file",
+                 state.places.home + "/", actions);
   for (const std::string& recent : state.settings.recent_bases) {
     if (ImGui::TextLink((recent + "##base").c_str())) actions.add(StartAction(ChooseBase{recent}));
   }
@@ -44,8 +45,8 @@ void draw_pictures(const State& state, Actions& actions) {
                                ? "Drop a folder of pictures on this window, or choose one."
                                : folder.c_str());
   if (ImGui::Button("Choose a folder..."))
-    ask(FileQuestionKind::kOpenFolder, "instance_data_dir", "Choose a folder of pictures",
-        state.places.home, actions);
+    ask_for_path(FileQuestionKind::kOpenFolder, "instance_data_dir", "Choose a folder of pictures",
+                 state.places.home, actions);
   for (const std::string& recent : state.settings.recent_datasets) {
     if (ImGui::TextLink((recent + "##dataset").c_str()))
       actions.add(StartAction(ChooseDataset{recent}));
