@@ -68,29 +68,58 @@ DORABOOTH_CLONES void add_products(const float* const* rows, const float* factor
   }
 }
 
-// The same, 4 rows at a time and nothing fetched ahead.
+// Columns of the factor that stay in a first-level cache of 32 KB while all rows use them.
+constexpr int64_t kFactorColumns = 256;
+
+// sums[0 … 7] += 4 rows and 16 ranks, kept in registers over n columns.
+[[gnu::always_inline]] inline void add_four_products(const float* const* row, const float* factor,
+                                                     int64_t stride, int64_t n, float* sums) {
+  EightFloats a0 = eight(sums), a1 = eight(sums + kEight);
+  EightFloats b0 = eight(sums + 2 * kEight), b1 = eight(sums + 3 * kEight);
+  EightFloats c0 = eight(sums + 4 * kEight), c1 = eight(sums + 5 * kEight);
+  EightFloats d0 = eight(sums + 6 * kEight), d1 = eight(sums + 7 * kEight);
+  const float *const a = row[0], *const b = row[1], *const c = row[2], *const d = row[3];
+  for (int64_t i = 0; i < n; ++i) {
+    const EightFloats x0 = eight(factor + i * stride);
+    const EightFloats x1 = eight(factor + i * stride + kEight);
+    a0 += a[i] * x0;
+    a1 += a[i] * x1;
+    b0 += b[i] * x0;
+    b1 += b[i] * x1;
+    c0 += c[i] * x0;
+    c1 += c[i] * x1;
+    d0 += d[i] * x0;
+    d1 += d[i] * x1;
+  }
+  eight(sums) = a0, eight(sums + kEight) = a1;
+  eight(sums + 2 * kEight) = b0, eight(sums + 3 * kEight) = b1;
+  eight(sums + 4 * kEight) = c0, eight(sums + 5 * kEight) = c1;
+  eight(sums + 6 * kEight) = d0, eight(sums + 7 * kEight) = d1;
+}
+
+// The same, 4 rows at a time.
 DORABOOTH_EIGHT_LANES void add_products_by_eight(const float* const* rows, const float* factor,
-                                                 int64_t stride, int64_t n, double* sums,
-                                                 int64_t sums_stride) {
-  for (int64_t first = 0; first < kProductRows; first += 4) {
-    const float* const* row = rows + first;
-    EightFloats a0 = {}, a1 = {}, b0 = {}, b1 = {}, c0 = {}, c1 = {}, d0 = {}, d1 = {};
-    for (int64_t c = 0; c < n; ++c) {
-      const EightFloats x0 = eight(factor + c * stride);
-      const EightFloats x1 = eight(factor + c * stride + kEight);
-      a0 += row[0][c] * x0;
-      a1 += row[0][c] * x1;
-      b0 += row[1][c] * x0;
-      b1 += row[1][c] * x1;
-      c0 += row[2][c] * x0;
-      c1 += row[2][c] * x1;
-      d0 += row[3][c] * x0;
-      d1 += row[3][c] * x1;
+                                                 int64_t stride, int64_t n,
+                                                 const char* const* ahead, int64_t ahead_bytes,
+                                                 double* sums, int64_t sums_stride) {
+  float sum[kProductRows * kLanes] = {};
+  constexpr int64_t kLine = 64;
+  int64_t fetched = 0;
+  for (int64_t c = 0; c < n; c += kFactorColumns) {
+    const int64_t count = std::min(kFactorColumns, n - c);
+    const int64_t fetch = ahead_bytes * (c + count) / n;
+    for (; fetched < fetch; fetched += kLine) {
+      for (int64_t i = 0; i < kProductRows; ++i) __builtin_prefetch(ahead[i] + fetched);
     }
-    const EightFloats all[8] = {a0, a1, b0, b1, c0, c1, d0, d1};
-    for (int64_t i = 0; i < 8; ++i) {
-      double* const sum = sums + (first + i / 2) * sums_stride + i % 2 * kEight;
-      for (int64_t lane = 0; lane < kEight; ++lane) sum[lane] += static_cast<double>(all[i][lane]);
+    for (int64_t first = 0; first < kProductRows; first += 4) {
+      const float* const* row = rows + first;
+      const float* const piece[4] = {row[0] + c, row[1] + c, row[2] + c, row[3] + c};
+      add_four_products(piece, factor + c * stride, stride, count, sum + first * kLanes);
+    }
+  }
+  for (int64_t i = 0; i < kProductRows; ++i) {
+    for (int64_t lane = 0; lane < kLanes; ++lane) {
+      sums[i * sums_stride + lane] += static_cast<double>(sum[i * kLanes + lane]);
     }
   }
 }
@@ -250,7 +279,7 @@ void row_products(const FactorByColumn& factor, ElementType type, const void* ma
                   int64_t first_row, int64_t count, int64_t total, int64_t columns, double* sums) {
   const int64_t stride = factor.stride();
   std::fill_n(sums, kProductRows * stride, 0.0);
-  float buffer[kProductRows][kChunk];
+  float buffer[kProductRows][kChunk + kLanes];  // which do not begin in the same line of the cache
   for (int64_t c = 0; c < columns; c += kChunk) {
     const int64_t n = std::min(kChunk, columns - c);
     const float* rows[kProductRows];
@@ -268,12 +297,9 @@ void row_products(const FactorByColumn& factor, ElementType type, const void* ma
           static_cast<const char*>(matrix) + (row * columns + next_column) * element_size(type);
     }
     int64_t ahead_bytes = std::min(kChunk, columns - next_column) * element_size(type);
+    const auto add = has_avx512() ? add_products : add_products_by_eight;
     for (int64_t k = 0; k < factor.rank(); k += kLanes) {
-      if (!has_avx512()) {
-        add_products_by_eight(rows, factor.at(c) + k, stride, n, sums + k, stride);
-        continue;
-      }
-      add_products(rows, factor.at(c) + k, stride, n, ahead, ahead_bytes, sums + k, stride);
+      add(rows, factor.at(c) + k, stride, n, ahead, ahead_bytes, sums + k, stride);
       ahead_bytes = 0;
     }
   }

@@ -61,11 +61,15 @@ void merge_rows(const MergeRowsArgs& args) {
   const int64_t groups = (args.rows + 3) / 4;
   const int64_t work = 4 * args.columns * (args.rank + 4);
   parallel_for(args.on, groups, rows_of_work(work), [&](int64_t first, int64_t last) {
-    std::vector<float> buffer(static_cast<size_t>(4 * args.columns));
-    float* rows[4];
-    for (int64_t i = 0; i < 4; ++i) rows[i] = buffer.data() + i * args.columns;
+    // A blend needs the base's row, which may be where the result goes.
+    const bool in_place = args.merged_type == ElementType::kFloat32 && args.blend == 1.0f;
+    std::vector<float> buffer(static_cast<size_t>(in_place ? 0 : 4 * args.columns));
     for (int64_t group = first; group < last; ++group) {
       const int64_t row = 4 * group;
+      float* const begin =
+          in_place ? static_cast<float*>(args.merged) + row * args.columns : buffer.data();
+      float* rows[4];
+      for (int64_t i = 0; i < 4; ++i) rows[i] = begin + i * args.columns;
       const int64_t count = std::min<int64_t>(4, args.rows - row);
       for (int64_t i = 0; i < count; ++i) {
         copy(args.type, args.weight, (row + i) * args.columns, args.columns, rows[i]);

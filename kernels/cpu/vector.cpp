@@ -204,32 +204,43 @@ DORABOOTH_CLONES void add_low_rank_4(float* const* values, int64_t n, const floa
   }
 }
 
-// The same, 16 columns at a time.
+// values[row][0 … 8·kVectors] += scale · up · down of 4 rows: 4·kVectors sums in registers.
+template <int kVectors>
+[[gnu::always_inline]] inline void add_low_rank_tile(float* const* values, int64_t c,
+                                                     const float* up, int64_t up_stride,
+                                                     int64_t rank, const float* down,
+                                                     int64_t stride, float scale) {
+  EightFloats sums[4][kVectors] = {};
+  for (int64_t k = 0; k < rank; ++k) {
+    const float* const row = down + k * stride + c;
+    __builtin_prefetch(row + kVectors * kEight);
+    EightFloats x[kVectors];
+#pragma GCC unroll 3
+    for (int v = 0; v < kVectors; ++v) x[v] = eight(row + v * kEight);
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; ++i) {
+      const float u = up[i * up_stride + k];
+#pragma GCC unroll 3
+      for (int v = 0; v < kVectors; ++v) sums[i][v] += u * x[v];
+    }
+  }
+#pragma GCC unroll 4
+  for (int i = 0; i < 4; ++i) {
+#pragma GCC unroll 3
+    for (int v = 0; v < kVectors; ++v) eight(values[i] + c + v * kEight) += scale * sums[i][v];
+  }
+}
+
+// The same by tiles of 24 columns.
 DORABOOTH_EIGHT_LANES void add_low_rank_4_by_eight(float* const* values, int64_t n, const float* up,
                                                    int64_t up_stride, int64_t rank,
                                                    const float* down, int64_t stride, float scale) {
-  const float* up1 = up + up_stride;
-  const float* up2 = up + 2 * up_stride;
-  const float* up3 = up + 3 * up_stride;
   int64_t c = 0;
-  for (; c + 2 * kEight <= n; c += 2 * kEight) {
-    EightFloats a0 = {}, a1 = {}, b0 = {}, b1 = {}, c0 = {}, c1 = {}, d0 = {}, d1 = {};
-    for (int64_t k = 0; k < rank; ++k) {
-      const EightFloats x0 = eight(down + k * stride + c);
-      const EightFloats x1 = eight(down + k * stride + c + kEight);
-      a0 += up[k] * x0;
-      a1 += up[k] * x1;
-      b0 += up1[k] * x0;
-      b1 += up1[k] * x1;
-      c0 += up2[k] * x0;
-      c1 += up2[k] * x1;
-      d0 += up3[k] * x0;
-      d1 += up3[k] * x1;
-    }
-    eight(values[0] + c) += scale * a0, eight(values[0] + c + kEight) += scale * a1;
-    eight(values[1] + c) += scale * b0, eight(values[1] + c + kEight) += scale * b1;
-    eight(values[2] + c) += scale * c0, eight(values[2] + c + kEight) += scale * c1;
-    eight(values[3] + c) += scale * d0, eight(values[3] + c + kEight) += scale * d1;
+  for (; c + 3 * kEight <= n; c += 3 * kEight) {
+    add_low_rank_tile<3>(values, c, up, up_stride, rank, down, stride, scale);
+  }
+  for (; c + kEight <= n; c += kEight) {
+    add_low_rank_tile<1>(values, c, up, up_stride, rank, down, stride, scale);
   }
   for (; c < n; ++c) {
     for (int64_t row = 0; row < 4; ++row) {

@@ -40,22 +40,11 @@ struct Piece {
 };
 
 // What a row gives: the largest of each difference and of the values, products of the base
-// (sums[0 … 3]) and of what is stored (sums[4 … 7]) with each probe, the base's squares.
+// (sums[0], sums[1]) and of what is stored (sums[2], sums[3]) with each probe, the base's squares.
 struct RowFigures {
   float maxima[3] = {};
   float sums[2 * kProbeRows] = {};
   double norm2 = 0.0;
-};
-
-// A piece's share of them.
-struct PieceSums {
-  float products[2 * kProbeRows] = {};
-  float squares = 0.0f;
-
-  [[gnu::always_inline]] void add_to(RowFigures& row) const {
-    for (int64_t k = 0; k < 2 * kProbeRows; ++k) row.sums[k] += products[k];
-    row.norm2 += double{squares};
-  }
 };
 
 // A piece's figures by lane, in registers. Inlined into functions for several instruction sets.
@@ -63,7 +52,7 @@ template <typename Width>
 struct Lanes {
   using Vector = typename Width::Vector;
   Vector change = {}, rounding = {}, value = {}, squares = {};
-  Vector b0 = {}, b1 = {}, b2 = {}, b3 = {}, s0 = {}, s1 = {}, s2 = {}, s3 = {};
+  Vector b0 = {}, b1 = {}, s0 = {}, s1 = {};
 
   [[gnu::always_inline]] static const Vector& loaded(const float* at) {
     return *reinterpret_cast<const Vector*>(at);
@@ -77,62 +66,52 @@ struct Lanes {
 
   [[gnu::always_inline]] void add(const Vector& base, const Vector& merged, const Vector& stored,
                                   const float* probes, int64_t stride) {
+    static_assert(kProbeRows == 2);
     raise(change, merged - base);
     raise(rounding, stored - merged);
     raise(value, merged);
     squares += base * base;
     const Vector& x0 = loaded(probes);
     const Vector& x1 = loaded(probes + stride);
-    const Vector& x2 = loaded(probes + 2 * stride);
-    const Vector& x3 = loaded(probes + 3 * stride);
     b0 += base * x0;
     b1 += base * x1;
-    b2 += base * x2;
-    b3 += base * x3;
     s0 += stored * x0;
     s1 += stored * x1;
-    s2 += stored * x2;
-    s3 += stored * x3;
   }
 
-  // Lanes are summed one after the other, so that eight at a time give the sums of sixteen.
-  [[gnu::always_inline]] void give(RowFigures& row, PieceSums& sums) const {
-    const Vector* const all[2 * kProbeRows] = {&b0, &b1, &b2, &b3, &s0, &s1, &s2, &s3};
+  [[gnu::always_inline]] void give(RowFigures& row) const {
+    const Vector all[] = {b0, b1, s0, s1, squares, change, rounding, value};
+    float sums[5] = {};
     for (int64_t lane = 0; lane < Width::kCount; ++lane) {
-      row.maxima[0] = std::max(row.maxima[0], change[lane]);
-      row.maxima[1] = std::max(row.maxima[1], rounding[lane]);
-      row.maxima[2] = std::max(row.maxima[2], value[lane]);
-      sums.squares += squares[lane];
-      for (int64_t k = 0; k < 2 * kProbeRows; ++k) sums.products[k] += (*all[k])[lane];
+      for (int64_t k = 0; k < 5; ++k) sums[k] += all[k][lane];
+      for (int64_t k = 0; k < 3; ++k) row.maxima[k] = std::max(row.maxima[k], all[5 + k][lane]);
     }
+    for (int64_t k = 0; k < 2 * kProbeRows; ++k) row.sums[k] += sums[k];
+    row.norm2 += double{sums[4]};
   }
 };
 
-// Whole vectors of 16 of a piece. With vectors of 8 there is a pass for either half of the 16: a
-// pass's sums then fit the registers of processors without AVX-512.
+// Whole vectors of 16 of a piece.
 template <typename Width>
 [[gnu::always_inline]] inline void add_vectors(Piece<const float> piece, RowFigures& row) {
-  PieceSums sums;
-  for (int64_t half = 0; half < kLanes; half += Width::kCount) {
-    Lanes<Width> lanes;
-    for (int64_t i = half; i + kLanes <= piece.count + half; i += kLanes) {
-      lanes.add(lanes.loaded(piece.base + i), lanes.loaded(piece.merged + i),
-                lanes.loaded(piece.stored + i), piece.probes + i, piece.stride);
-    }
-    lanes.give(row, sums);
+  Lanes<Width> lanes;
+  const int64_t whole = piece.count / kLanes * kLanes;
+  for (int64_t i = 0; i < whole; i += Width::kCount) {
+    lanes.add(lanes.loaded(piece.base + i), lanes.loaded(piece.merged + i),
+              lanes.loaded(piece.stored + i), piece.probes + i, piece.stride);
   }
-  sums.add_to(row);
+  lanes.give(row);
 }
 
-DORABOOTH_CLONES void add_vectors_by_sixteen(const Piece<const float>& piece, RowFigures& row) {
+DORABOOTH_CLONES void add_vectors_by_sixteen(Piece<const float> piece, RowFigures& row) {
   add_vectors<Sixteen>(piece, row);
 }
 
-DORABOOTH_EIGHT_LANES void add_vectors_by_eight(const Piece<const float>& piece, RowFigures& row) {
+DORABOOTH_EIGHT_LANES void add_vectors_by_eight(Piece<const float> piece, RowFigures& row) {
   add_vectors<Eight>(piece, row);
 }
 
-void add_piece(const Piece<const float>& piece, RowFigures& row) {
+void add_piece(Piece<const float> piece, RowFigures& row) {
   (cpu::has_avx512() ? add_vectors_by_sixteen : add_vectors_by_eight)(piece, row);
   for (int64_t i = piece.count / kLanes * kLanes; i < piece.count; ++i) {
     row.norm2 += double{piece.base[i] * piece.base[i]};
@@ -151,7 +130,6 @@ void add_piece(const Piece<const float>& piece, RowFigures& row) {
 // Base and file both in fp16, whole vectors: rounded, stored and compared without leaving the
 // registers.
 DORABOOTH_AVX512 void add_halves_by_sixteen(Piece<Float16> piece, RowFigures& row) {
-  PieceSums sums;
   Lanes<Sixteen> lanes;
   for (int64_t i = 0; i < piece.count; i += kLanes) {
     const __m512 base = cpu::widened(piece.base + i);
@@ -162,66 +140,71 @@ DORABOOTH_AVX512 void add_halves_by_sixteen(Piece<Float16> piece, RowFigures& ro
     lanes.add(cpu::Floats(base), cpu::Floats(merged), cpu::Floats(stored), piece.probes + i,
               piece.stride);
   }
-  lanes.give(row, sums);
-  sums.add_to(row);
+  lanes.give(row);
 }
 
 DORABOOTH_F16C void add_halves_by_eight(Piece<Float16> piece, RowFigures& row) {
-  PieceSums sums;
-  for (int64_t half = 0; half < kLanes; half += Eight::kCount) {
-    Lanes<Eight> lanes;
-    for (int64_t i = half; i < piece.count; i += kLanes) {
-      const __m256 base = cpu::widened_8(piece.base + i);
-      const __m256 merged = _mm256_loadu_ps(piece.merged + i);
-      const __m128i bits = cpu::narrowed_8(merged);
-      _mm_storeu_si128(reinterpret_cast<__m128i*>(piece.stored + i), bits);
-      const __m256 stored = _mm256_cvtph_ps(bits);
-      lanes.add(cpu::EightFloats(base), cpu::EightFloats(merged), cpu::EightFloats(stored),
-                piece.probes + i, piece.stride);
-    }
-    lanes.give(row, sums);
+  Lanes<Eight> lanes;
+  for (int64_t i = 0; i < piece.count; i += Eight::kCount) {
+    const __m256 base = cpu::widened_8(piece.base + i);
+    const __m256 merged = _mm256_loadu_ps(piece.merged + i);
+    const __m128i bits = cpu::narrowed_8(merged);
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(piece.stored + i), bits);
+    const __m256 stored = _mm256_cvtph_ps(bits);
+    lanes.add(cpu::EightFloats(base), cpu::EightFloats(merged), cpu::EightFloats(stored),
+              piece.probes + i, piece.stride);
   }
-  sums.add_to(row);
+  lanes.give(row);
 }
 
-// False where it is not for this.
-bool add_halves(const MergedBlock& block, int64_t at, int64_t column, int64_t n, RowFigures& row) {
-  const bool halves =
-      block.base_type == ElementType::kFloat16 && block.stored_type == ElementType::kFloat16;
-  if (!halves || block.is_stored || n % kLanes != 0) return false;
-  if (!cpu::has_avx512() && !cpu::has_f16c()) return false;
-  (cpu::has_avx512() ? add_halves_by_sixteen : add_halves_by_eight)(
-      {static_cast<const Float16*>(block.base) + at, block.merged + at,
-       static_cast<Float16*>(block.stored) + at, block.probes + column, block.columns, n},
-      row);
-  return true;
+bool in_halves(const MergedBlock& block) {
+  return block.base_type == ElementType::kFloat16 && block.stored_type == ElementType::kFloat16 &&
+         !block.is_stored && block.columns % kLanes == 0 && (cpu::has_avx512() || cpu::has_f16c());
+}
+
+// Pieces that fp32 sums by lane are exact enough for.
+constexpr int64_t kHalvesPiece = 2 * kChunk;
+
+// A row that begins at `at`.
+void add_halves(const MergedBlock& block, int64_t at, RowFigures& row) {
+  for (int64_t c = 0; c < block.columns; c += kHalvesPiece) {
+    (cpu::has_avx512() ? add_halves_by_sixteen : add_halves_by_eight)(
+        {static_cast<const Float16*>(block.base) + at + c, block.merged + at + c,
+         static_cast<Float16*>(block.stored) + at + c, block.probes + c, block.columns,
+         std::min(kHalvesPiece, block.columns - c)},
+        row);
+  }
 }
 
 #else
 
-bool add_halves(const MergedBlock&, int64_t, int64_t, int64_t, RowFigures&) { return false; }
+bool in_halves(const MergedBlock&) { return false; }
+void add_halves(const MergedBlock&, int64_t, RowFigures&) {}
 
 #endif
+
+// A row that begins at `at`, of any types.
+void add_row(const MergedBlock& block, int64_t at, RowFigures& row) {
+  float base[kChunk];
+  float stored[kChunk];
+  for (int64_t c = 0; c < block.columns; c += kChunk) {
+    const int64_t n = std::min(kChunk, block.columns - c);
+    const float* const merged = block.merged + at + c;
+    if (!block.is_stored) cpu::store(block.stored_type, merged, block.stored, at + c, n);
+    add_piece({cpu::load(block.base_type, block.base, at + c, n, base), merged,
+               cpu::load(block.stored_type, block.stored, at + c, n, stored), block.probes + c,
+               block.columns, n},
+              row);
+  }
+}
 
 }  // namespace
 
 void MergedDifference::add(const MergedBlock& block) {
-  float base[kChunk];
-  float stored[kChunk];
+  const bool halves = in_halves(block);
   for (int64_t r = 0; r < block.rows; ++r) {
     RowFigures row;
-    for (int64_t c = 0; c < block.columns; c += kChunk) {
-      const int64_t n = std::min(kChunk, block.columns - c);
-      const int64_t at = r * block.columns + c;
-      if (add_halves(block, at, c, n, row)) continue;
-      if (!block.is_stored) {
-        cpu::store(block.stored_type, block.merged + at, block.stored, at, n);
-      }
-      add_piece({cpu::load(block.base_type, block.base, at, n, base), block.merged + at,
-                 cpu::load(block.stored_type, block.stored, at, n, stored), block.probes + c,
-                 block.columns, n},
-                row);
-    }
+    (halves ? add_halves : add_row)(block, r * block.columns, row);
     change = std::max(change, row.maxima[0]);
     rounding = std::max(rounding, row.maxima[1]);
     largest = std::max(largest, row.maxima[2]);

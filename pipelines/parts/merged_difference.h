@@ -9,7 +9,7 @@
 namespace dorabooth {
 
 // Inputs on which the stored matrix is tried out.
-inline constexpr int64_t kProbeRows = 4;
+inline constexpr int64_t kProbeRows = 2;
 
 // Matrices are [rows, columns].
 struct MergedBlock {
