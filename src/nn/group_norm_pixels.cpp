@@ -9,6 +9,8 @@
 #include <cstring>
 #include <vector>
 
+#include "kernels/cpu/eight_lanes.h"
+#include "kernels/cpu/half_instructions.h"
 #include "kernels/cpu/vector.h"
 #include "kernels/element.h"
 #include "src/device/parallel_for.h"
@@ -19,55 +21,75 @@ namespace dorabooth::nn {
 
 namespace {
 
-using cpu::Floats;
-typedef int32_t Ints __attribute__((vector_size(64), aligned(4), may_alias));
-typedef uint32_t Words __attribute__((vector_size(64), aligned(4), may_alias));
-typedef uint16_t Halves __attribute__((vector_size(32), aligned(2), may_alias));
+// A vector's attributes do not survive as a template's argument; those of a member do.
+struct Sixteen {
+  using Floats = cpu::Floats;
+  typedef int32_t Ints __attribute__((vector_size(64), aligned(4), may_alias));
+  typedef uint32_t Words __attribute__((vector_size(64), aligned(4), may_alias));
+  typedef uint16_t Halves __attribute__((vector_size(32), aligned(2), may_alias));
+  static constexpr int64_t kLanes = cpu::kLanes;
+};
+struct Eight {
+  using Floats = cpu::EightFloats;
+  typedef int32_t Ints __attribute__((vector_size(32), aligned(4), may_alias));
+  typedef uint32_t Words __attribute__((vector_size(32), aligned(4), may_alias));
+  typedef uint16_t Halves __attribute__((vector_size(16), aligned(2), may_alias));
+  static constexpr int64_t kLanes = cpu::kEight;
+};
 
-constexpr int64_t kLanes = kGroupNormLanes;
 // Pixels summed in fp32 before the sum goes to fp64.
 constexpr int64_t kRun = 64;
 constexpr int64_t kMostPieces = 64;
 
-DORABOOTH_INLINE void load(const float* from, Floats& out) {
-  out = *reinterpret_cast<const Floats*>(from);
-}
-DORABOOTH_INLINE void store(const Floats& value, float* to) {
-  *reinterpret_cast<Floats*>(to) = value;
-}
-DORABOOTH_INLINE void load(const BFloat16* from, Floats& out) {
-  const Words words = __builtin_convertvector(*reinterpret_cast<const Halves*>(from), Words) << 16;
-  std::memcpy(&out, &words, sizeof(out));
-}
-DORABOOTH_INLINE void store(const Floats& value, BFloat16* to) {
-  Words bits;
-  std::memcpy(&bits, &value, sizeof(bits));
-  const Words rounded = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
-  const Words quiet_nan = (bits >> 16) | 0x40u;
-  const Words narrowed = (bits & 0x7fffffffu) > 0x7f800000u ? quiet_nan : rounded;
-  *reinterpret_cast<Halves*>(to) = __builtin_convertvector(narrowed, Halves);
-}
+// Loads, stores and arithmetic of vectors of one width.
+template <typename Width>
+struct Lanes {
+  using Floats = typename Width::Floats;
+  using Ints = typename Width::Ints;
+  using Words = typename Width::Words;
+  using Halves = typename Width::Halves;
 
-// 1 / (1 + exp(-x)): exp(-x) = 2^n · p(r), |r| <= ln(2)/2, p the Taylor polynomial of degree 6
-// (relative error below 2e-7).
-DORABOOTH_INLINE void sigmoid(const Floats& x, Floats& out) {
-  Floats t = -x;
-  t = t > 87.0f ? Floats{} + 87.0f : t;
-  t = t < -87.0f ? Floats{} - 87.0f : t;
-  const float magic = 12582912.0f;  // 1.5 · 2^23: adding it rounds to an integer
-  const Floats n = (t * 1.44269504f + magic) - magic;
-  const Floats r = (t - n * 0.693359375f) + n * 2.12194440e-4f;
-  Floats p = r * (1.0f / 720) + (1.0f / 120);
-  p = p * r + (1.0f / 24);
-  p = p * r + (1.0f / 6);
-  p = p * r + 0.5f;
-  p = p * r + 1.0f;
-  p = p * r + 1.0f;
-  const Ints exponent = (__builtin_convertvector(n, Ints) + 127) << 23;
-  Floats power;
-  std::memcpy(&power, &exponent, sizeof(power));
-  out = 1.0f / (1.0f + p * power);
-}
+  DORABOOTH_INLINE static void load(const float* from, Floats& out) {
+    out = *reinterpret_cast<const Floats*>(from);
+  }
+  DORABOOTH_INLINE static void store(const Floats& value, float* to) {
+    *reinterpret_cast<Floats*>(to) = value;
+  }
+  DORABOOTH_INLINE static void load(const BFloat16* from, Floats& out) {
+    const Words words = __builtin_convertvector(*reinterpret_cast<const Halves*>(from), Words)
+                        << 16;
+    std::memcpy(&out, &words, sizeof(out));
+  }
+  DORABOOTH_INLINE static void store(const Floats& value, BFloat16* to) {
+    Words bits;
+    std::memcpy(&bits, &value, sizeof(bits));
+    const Words rounded = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
+    const Words quiet_nan = (bits >> 16) | 0x40u;
+    const Words narrowed = (bits & 0x7fffffffu) > 0x7f800000u ? quiet_nan : rounded;
+    *reinterpret_cast<Halves*>(to) = __builtin_convertvector(narrowed, Halves);
+  }
+
+  // 1 / (1 + exp(-x)): exp(-x) = 2^n · p(r), |r| <= ln(2)/2, p the Taylor polynomial of degree 6
+  // (relative error below 2e-7).
+  DORABOOTH_INLINE static void sigmoid(const Floats& x, Floats& out) {
+    Floats t = -x;
+    t = t > 87.0f ? Floats{} + 87.0f : t;
+    t = t < -87.0f ? Floats{} - 87.0f : t;
+    const float magic = 12582912.0f;  // 1.5 · 2^23: adding it rounds to an integer
+    const Floats n = (t * 1.44269504f + magic) - magic;
+    const Floats r = (t - n * 0.693359375f) + n * 2.12194440e-4f;
+    Floats p = r * (1.0f / 720) + (1.0f / 120);
+    p = p * r + (1.0f / 24);
+    p = p * r + (1.0f / 6);
+    p = p * r + 0.5f;
+    p = p * r + 1.0f;
+    p = p * r + 1.0f;
+    const Ints exponent = (__builtin_convertvector(n, Ints) + 127) << 23;
+    Floats power;
+    std::memcpy(&power, &exponent, sizeof(power));
+    out = 1.0f / (1.0f + p * power);
+  }
+};
 
 // Numbers in a thread's part: fewer take less time than waking a thread does.
 constexpr int64_t kLeastNumbers = 1 << 16;
@@ -88,25 +110,25 @@ struct Sums {
 };
 
 // `pivot` [channels] is any row of the same picture.
-template <typename Element>
+template <typename Width, typename Element>
 DORABOOTH_INLINE void forward_sums(const Element* x, int64_t pixels, int64_t channels,
                                    const Element* pivot, const Sums& sums) {
-  for (int64_t c = 0; c < channels; c += kLanes) {
-    Floats origin;
-    load(pivot + c, origin);
+  for (int64_t c = 0; c < channels; c += Width::kLanes) {
+    typename Width::Floats origin;
+    Lanes<Width>::load(pivot + c, origin);
     for (int64_t start = 0; start < pixels; start += kRun) {
-      Floats sum{};
-      Floats square{};
+      typename Width::Floats sum{};
+      typename Width::Floats square{};
       const int64_t stop = std::min(start + kRun, pixels);
       for (int64_t p = start; p < stop; ++p) {
-        Floats value;
-        load(x + p * channels + c, value);
+        typename Width::Floats value;
+        Lanes<Width>::load(x + p * channels + c, value);
         value -= origin;
         sum += value;
         square += value * value;
       }
       const auto count = static_cast<double>(stop - start);
-      for (int64_t lane = 0; lane < kLanes; ++lane) {
+      for (int64_t lane = 0; lane < Width::kLanes; ++lane) {
         const auto from = static_cast<double>(origin[lane]);
         const auto difference = static_cast<double>(sum[lane]);
         sums.first[c + lane] += difference + count * from;
@@ -125,57 +147,57 @@ struct Affine {
 };
 
 // y = SiLU(z), or z.
-template <typename Element, bool kSilu>
+template <typename Width, typename Element, bool kSilu>
 DORABOOTH_INLINE void forward_values(const Element* x, int64_t pixels, int64_t channels,
                                      const Affine& affine, Element* y) {
   for (int64_t p = 0; p < pixels; ++p) {
-    for (int64_t c = 0; c < channels; c += kLanes) {
-      Floats value, mean, scale, bias;
-      load(x + p * channels + c, value);
-      load(affine.mean + c, mean);
-      load(affine.scale + c, scale);
-      load(affine.bias + c, bias);
-      Floats z = (value - mean) * scale + bias;
+    for (int64_t c = 0; c < channels; c += Width::kLanes) {
+      typename Width::Floats value, mean, scale, bias;
+      Lanes<Width>::load(x + p * channels + c, value);
+      Lanes<Width>::load(affine.mean + c, mean);
+      Lanes<Width>::load(affine.scale + c, scale);
+      Lanes<Width>::load(affine.bias + c, bias);
+      typename Width::Floats z = (value - mean) * scale + bias;
       if constexpr (kSilu) {
-        Floats s;
-        sigmoid(z, s);
+        typename Width::Floats s;
+        Lanes<Width>::sigmoid(z, s);
         z *= s;
       }
-      store(z, y + p * channels + c);
+      Lanes<Width>::store(z, y + p * channels + c);
     }
   }
 }
 
 // Sums of dz and dz·(x - mean); with SiLU dz is left in `dz_out`.
-template <typename Element, bool kSilu>
+template <typename Width, typename Element, bool kSilu>
 DORABOOTH_INLINE void backward_sums(const Element* dy, const Element* x, int64_t pixels,
                                     int64_t channels, const Affine& affine, Element* dz_out,
                                     const Sums& sums) {
-  for (int64_t c = 0; c < channels; c += kLanes) {
-    Floats mean, scale, bias;
-    load(affine.mean + c, mean);
-    load(affine.scale + c, scale);
-    load(affine.bias + c, bias);
+  for (int64_t c = 0; c < channels; c += Width::kLanes) {
+    typename Width::Floats mean, scale, bias;
+    Lanes<Width>::load(affine.mean + c, mean);
+    Lanes<Width>::load(affine.scale + c, scale);
+    Lanes<Width>::load(affine.bias + c, bias);
     for (int64_t start = 0; start < pixels; start += kRun) {
-      Floats sum{};
-      Floats product{};
+      typename Width::Floats sum{};
+      typename Width::Floats product{};
       const int64_t stop = std::min(start + kRun, pixels);
       for (int64_t p = start; p < stop; ++p) {
-        Floats value, dz;
-        load(x + p * channels + c, value);
-        load(dy + p * channels + c, dz);
+        typename Width::Floats value, dz;
+        Lanes<Width>::load(x + p * channels + c, value);
+        Lanes<Width>::load(dy + p * channels + c, dz);
         value -= mean;
         if constexpr (kSilu) {
-          const Floats z = value * scale + bias;
-          Floats s;
-          sigmoid(z, s);
+          const typename Width::Floats z = value * scale + bias;
+          typename Width::Floats s;
+          Lanes<Width>::sigmoid(z, s);
           dz *= s * (1.0f + z * (1.0f - s));
-          store(dz, dz_out + p * channels + c);
+          Lanes<Width>::store(dz, dz_out + p * channels + c);
         }
         sum += dz;
         product += dz * value;
       }
-      for (int64_t lane = 0; lane < kLanes; ++lane) {
+      for (int64_t lane = 0; lane < Width::kLanes; ++lane) {
         sums.first[c + lane] += static_cast<double>(sum[lane]);
         sums.second[c + lane] += static_cast<double>(product[lane]);
       }
@@ -190,55 +212,61 @@ struct GradientFactors {
 };
 
 // dz and dx may be the same memory.
-template <typename Element>
+template <typename Width, typename Element>
 DORABOOTH_INLINE void backward_values(const Element* dz, const Element* x, int64_t pixels,
                                       int64_t channels, const Affine& affine,
                                       const GradientFactors& factors, Element* dx) {
   for (int64_t p = 0; p < pixels; ++p) {
-    for (int64_t c = 0; c < channels; c += kLanes) {
-      Floats gradient, value, mean, scale, of_x, constant;
-      load(dz + p * channels + c, gradient);
-      load(x + p * channels + c, value);
-      load(affine.mean + c, mean);
-      load(affine.scale + c, scale);
-      load(factors.of_x + c, of_x);
-      load(factors.constant + c, constant);
-      const Floats result = gradient * scale - (value - mean) * of_x - constant;
-      store(result, dx + p * channels + c);
+    for (int64_t c = 0; c < channels; c += Width::kLanes) {
+      typename Width::Floats gradient, value, mean, scale, of_x, constant;
+      Lanes<Width>::load(dz + p * channels + c, gradient);
+      Lanes<Width>::load(x + p * channels + c, value);
+      Lanes<Width>::load(affine.mean + c, mean);
+      Lanes<Width>::load(affine.scale + c, scale);
+      Lanes<Width>::load(factors.of_x + c, of_x);
+      Lanes<Width>::load(factors.constant + c, constant);
+      const typename Width::Floats result = gradient * scale - (value - mean) * of_x - constant;
+      Lanes<Width>::store(result, dx + p * channels + c);
     }
   }
 }
 
-// A clone per instruction set of every loop and element type.
-#define DORABOOTH_LOOPS(Element)                                                                 \
-  DORABOOTH_CLONES void run_forward_sums(const Element* x, int64_t pixels, int64_t channels,     \
-                                         const Element* pivot, const Sums& sums) {               \
-    forward_sums(x, pixels, channels, pivot, sums);                                              \
-  }                                                                                              \
-  DORABOOTH_CLONES void run_forward_values(const Element* x, int64_t pixels, int64_t channels,   \
-                                           const Affine& affine, bool silu, Element* y) {        \
-    if (silu) {                                                                                  \
-      forward_values<Element, true>(x, pixels, channels, affine, y);                             \
-    } else {                                                                                     \
-      forward_values<Element, false>(x, pixels, channels, affine, y);                            \
-    }                                                                                            \
-  }                                                                                              \
-  DORABOOTH_CLONES void run_backward_sums(const Element* dy, const Element* x, int64_t pixels,   \
-                                          int64_t channels, const Affine& affine, bool silu,     \
-                                          Element* dz, const Sums& sums) {                       \
-    if (silu) {                                                                                  \
-      backward_sums<Element, true>(dy, x, pixels, channels, affine, dz, sums);                   \
-    } else {                                                                                     \
-      backward_sums<Element, false>(dy, x, pixels, channels, affine, dz, sums);                  \
-    }                                                                                            \
-  }                                                                                              \
-  DORABOOTH_CLONES void run_backward_values(const Element* dz, const Element* x, int64_t pixels, \
-                                            int64_t channels, const Affine& affine,              \
-                                            const GradientFactors& factors, Element* dx) {       \
-    backward_values(dz, x, pixels, channels, affine, factors, dx);                               \
+// A clone per instruction set of every loop, width and element type.
+#define DORABOOTH_LOOPS(Element, Width, CLONES, suffix)                                     \
+  CLONES void forward_sums_##suffix(const Element* x, int64_t pixels, int64_t channels,     \
+                                    const Element* pivot, const Sums& sums) {               \
+    forward_sums<Width>(x, pixels, channels, pivot, sums);                                  \
+  }                                                                                         \
+  CLONES void forward_values_##suffix(const Element* x, int64_t pixels, int64_t channels,   \
+                                      const Affine& affine, bool silu, Element* y) {        \
+    if (silu) {                                                                             \
+      forward_values<Width, Element, true>(x, pixels, channels, affine, y);                 \
+    } else {                                                                                \
+      forward_values<Width, Element, false>(x, pixels, channels, affine, y);                \
+    }                                                                                       \
+  }                                                                                         \
+  CLONES void backward_sums_##suffix(const Element* dy, const Element* x, int64_t pixels,   \
+                                     int64_t channels, const Affine& affine, bool silu,     \
+                                     Element* dz, const Sums& sums) {                       \
+    if (silu) {                                                                             \
+      backward_sums<Width, Element, true>(dy, x, pixels, channels, affine, dz, sums);       \
+    } else {                                                                                \
+      backward_sums<Width, Element, false>(dy, x, pixels, channels, affine, dz, sums);      \
+    }                                                                                       \
+  }                                                                                         \
+  CLONES void backward_values_##suffix(const Element* dz, const Element* x, int64_t pixels, \
+                                       int64_t channels, const Affine& affine,              \
+                                       const GradientFactors& factors, Element* dx) {       \
+    backward_values<Width>(dz, x, pixels, channels, affine, factors, dx);                   \
   }
-DORABOOTH_LOOPS(float)
-DORABOOTH_LOOPS(BFloat16)
+DORABOOTH_LOOPS(float, Sixteen, DORABOOTH_CLONES, by_sixteen)
+DORABOOTH_LOOPS(BFloat16, Sixteen, DORABOOTH_CLONES, by_sixteen)
+DORABOOTH_LOOPS(float, Eight, DORABOOTH_EIGHT_LANES, by_eight)
+DORABOOTH_LOOPS(BFloat16, Eight, DORABOOTH_EIGHT_LANES, by_eight)
+
+// The loop of the processor's width, called with `arguments`.
+#define DORABOOTH_RUN(loop, ...) \
+  (cpu::has_avx512() ? loop##_by_sixteen(__VA_ARGS__) : loop##_by_eight(__VA_ARGS__))
 
 // body(picture, first pixel, pixels, piece number over all pictures) for every piece.
 template <typename Body>
@@ -317,7 +345,8 @@ void group_norm_forward(const GroupNormShape& shape, const Element* x, const flo
   ChannelSums sums(shape);
   for_pieces(shape, [&](int64_t picture, int64_t start, int64_t pixels, int64_t piece) {
     const Element* first = x + picture * picture_size;
-    run_forward_sums(first + start * channels, pixels, channels, first, sums.of_piece(piece));
+    DORABOOTH_RUN(forward_sums, first + start * channels, pixels, channels, first,
+                  sums.of_piece(piece));
   });
   const auto count = static_cast<double>(width * shape.pixels);
   for (int64_t n = 0; n < shape.batch; ++n) {
@@ -340,7 +369,8 @@ void group_norm_forward(const GroupNormShape& shape, const Element* x, const flo
   const ChannelAffine affine(shape, weight, bias, statistics);
   for_pieces(shape, [&](int64_t picture, int64_t start, int64_t pixels, int64_t) {
     const int64_t at = picture * picture_size + start * channels;
-    run_forward_values(x + at, pixels, channels, affine.of_picture(picture), shape.silu, y + at);
+    DORABOOTH_RUN(forward_values, x + at, pixels, channels, affine.of_picture(picture), shape.silu,
+                  y + at);
   });
 }
 
@@ -356,8 +386,8 @@ void group_norm_backward(const GroupNormShape& shape, const Element* dy, const E
   ChannelSums sums(shape);
   for_pieces(shape, [&](int64_t picture, int64_t start, int64_t pixels, int64_t piece) {
     const int64_t at = picture * picture_size + start * channels;
-    run_backward_sums(dy + at, x + at, pixels, channels, affine.of_picture(picture), shape.silu,
-                      dx + at, sums.of_piece(piece));
+    DORABOOTH_RUN(backward_sums, dy + at, x + at, pixels, channels, affine.of_picture(picture),
+                  shape.silu, dx + at, sums.of_piece(piece));
   });
   std::vector<float> of_x(static_cast<size_t>(shape.batch * channels));
   std::vector<float> constant(of_x.size());
@@ -392,8 +422,9 @@ void group_norm_backward(const GroupNormShape& shape, const Element* dy, const E
   for_pieces(shape, [&](int64_t picture, int64_t start, int64_t pixels, int64_t) {
     const int64_t at = picture * picture_size + start * channels;
     const int64_t row = picture * channels;
-    run_backward_values(dz + at, x + at, pixels, channels, affine.of_picture(picture),
-                        {of_x.data() + row, constant.data() + row}, dx + at);
+    const GradientFactors factors{of_x.data() + row, constant.data() + row};
+    DORABOOTH_RUN(backward_values, dz + at, x + at, pixels, channels, affine.of_picture(picture),
+                  factors, dx + at);
   });
 }
 
