@@ -57,7 +57,7 @@ struct RankReport {
 //   its hues turned by 60 degrees                      94,  92,  93 %       2,   1,   1
 //   the concept as another firm draws it               75 to 83 %           3 to 10
 //   the picture of another concept (chance: 5 %)      3.9, 4.5, 6.5 %     746, 759, 759
-// (Fluent's glossy 3D drawings of 1,405 of the concepts, in the flat set: 99.7 %, median 1.)
+// (Fluent's 3D drawings of 1,405 of the concepts, in the flat set: 99.7 %, median 1.)
 // So it judges concepts, and says little about style and sharpness.
 RankReport rank_pictures(const RankRequest& request, Progress& progress, std::stop_token stop);
 

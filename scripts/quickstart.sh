@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# From a fresh clone to a personalized style: trains a LoRA and a DoRA of 64 glossy 3D icons in one run, draws them
+# From a fresh clone to a personalized style: trains a LoRA and a DoRA of 64 softly shaded 3D icons in one run, draws them
 # side by side, measures both on held-out pictures, and merges the DoRA.
 set -euo pipefail
 
