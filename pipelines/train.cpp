@@ -11,8 +11,10 @@
 
 #include "pipelines/parts/base_loading.h"
 #include "pipelines/parts/batch_loss.h"
+#include "pipelines/parts/divergence_watch.h"
 #include "pipelines/parts/kept_texts.h"
 #include "pipelines/parts/output_format.h"
+#include "pipelines/parts/step_meter.h"
 #include "pipelines/parts/time_forecast.h"
 #include "pipelines/parts/token_abstractions.h"
 #include "pipelines/parts/trainer_making.h"
@@ -269,13 +271,16 @@ void Run::make_trainers() {
                      concat(checkpoints, " checkpoints of this run"));
 }
 
-// Of the first pictures, by the base alone: what a loss that runs away is measured against.
+// Of the first pictures, by the base alone: what a loss that runs away is measured against. Shorter
+// runs are not watched; in SDXL's size on a CPU these passes take minutes.
 double Run::untrained_loss() const {
+  if (max_steps_ - first_step_ < DivergenceWatch::kSteps) return 0.0;
   constexpr int64_t kPictures = 16;
   const int64_t count = (kPictures + config_.train_batch_size - 1) / config_.train_batch_size;
   at::NoGradGuard no_grad;
   double sum = 0.0;
-  for (int64_t micro = 0; micro < count; ++micro) {
+  StepMeter meter(progress_, "measure the base", count);
+  for (int64_t micro = 0; micro < count && !stop_.stop_requested(); ++micro, meter.step()) {
     const TrainingBatch batch = batches_->batch(micro);
     const at::Tensor loss = batch_loss_->of(batch, /*live=*/true, batch_loss_->prior_target(batch));
     if (loss.defined()) sum += loss.item<double>();
